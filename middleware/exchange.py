@@ -1,0 +1,129 @@
+"""The five nouns of the chain: a call goes in, a reply comes out, and whoever does not hand it on closes it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import orjson
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from middleware.sse import Event
+from middleware.watch import Watch
+from policies.agent import Agent, Caller
+from policies.outcome import Ending
+
+Headers = CIMultiDictProxy[str]
+Pairs = list[tuple[str, str]]
+
+
+def headers(*pairs: tuple[str, str]) -> Headers:
+    """An immutable multi-map of header names (any case) to values."""
+    return CIMultiDictProxy(CIMultiDict(pairs))
+
+
+NO_HEADERS: Headers = headers()
+
+
+class Body:
+    """Bytes and their JSON value, each made from the other at most once. Never edited: make another."""
+
+    __slots__ = ("_raw", "_value")
+
+    def __init__(self, raw: bytes | None = None, *, value: Any = ...) -> None:
+        self._raw = raw
+        self._value = value
+
+    @property
+    def raw(self) -> bytes:
+        if self._raw is None:
+            self._raw = orjson.dumps(self._value)
+        return self._raw
+
+    @property
+    def value(self) -> Any:
+        """The JSON value; ValueError where the bytes are not JSON."""
+        if self._value is ...:
+            self._value = orjson.loads(self._raw or b"")
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Body) and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Body({len(self.raw)} bytes)"  # never the text: it is somebody's words
+
+
+EMPTY = Body(b"")
+
+
+@runtime_checkable
+class Upload(Protocol):
+    """A request body that is read once and never sent twice. Only relays carry it."""
+
+    length: int | None
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class Sink(Protocol):
+    """Where the bytes of an answer go: the edge's side of one connection."""
+
+    async def write(self, chunk: bytes) -> None: ...
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """An answer that is still arriving. Read once, by one of the last three."""
+
+    watch: Watch
+
+    async def head(self) -> bytes:
+        """The first frame (or 4 KiB, or all there is), held, not consumed."""
+
+    def events(self) -> AsyncIterator[Event]: ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+    async def pump(self, sink: Sink) -> None:
+        """Write everything to the sink as it arrives. Only the edge calls this, if nobody touched the stream."""
+
+
+class Call(NamedTuple):
+    """One question on its way to an agent. Immutable, compared by value.
+
+    `target` is the raw path and query behind the agent's prefix; `wants_stream` is None for a relay, whose
+    shape is not ours to say.
+    """
+
+    agent: Agent
+    caller: Caller
+    dialect: str
+    method: str
+    target: str
+    headers: Headers
+    body: Body | Upload
+    wants_stream: bool | None
+    request_id: str
+
+
+async def nothing(_: Ending) -> None:
+    """The close of a reply that holds nothing."""
+
+
+class Reply(NamedTuple):
+    """One answer. Whoever does not hand it on must close it; `_replace` keeps the close."""
+
+    status: int
+    headers: Headers
+    body: Body | Stream
+    close: Callable[[Ending], Awaitable[None]] = nothing
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Middleware(Protocol):
+    """`async def name(call, forward)`: look at the call, `await forward(call)`, look at the reply."""
+
+    async def __call__(self, call: Call, forward: Handler, /) -> Reply: ...

@@ -1,0 +1,45 @@
+"""Outermost of all: knows of every call when it began, how it ended, and tells the recorder."""
+
+import asyncio
+from typing import Any, Protocol
+
+from middleware.exchange import Call, Handler, Middleware, Reply
+from policies.outcome import Ending
+from policies.refusal import Refusal
+
+
+class Recorder(Protocol):
+    """What the process keeps of a call: counters, one log line, the tap. Names and sizes, never words."""
+
+    def began(self, call: Call) -> None: ...
+
+    def note(self, call: Call, what: str, value: Any) -> None:
+        """One fact for the log line and the tap: `stream=synthesized`, `attempts=2` …"""
+
+    def refused(self, call: Call, refusal: Refusal) -> None:
+        """The call was answered by us; cause and hint go to the log."""
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        """A fault of ours or of a plug-in: logged with its traceback."""
+
+    def ended(self, call: Call, reply: Reply | None, ending: Ending) -> None: ...
+
+
+def observe(recorder: Recorder) -> Middleware:
+    async def middleware(call: Call, forward: Handler) -> Reply:
+        recorder.began(call)
+        try:
+            reply = await forward(call)
+        except asyncio.CancelledError as left:
+            recorder.ended(call, None, left.args[0] if left.args else "caller_left")
+            raise
+
+        async def close(ending: Ending) -> None:
+            try:
+                await reply.close(ending)
+            finally:
+                recorder.ended(call, reply, ending)
+
+        return reply._replace(close=close)
+
+    return middleware

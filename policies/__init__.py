@@ -1,0 +1,1 @@
+"""Decisions: plain data in, plain data out. No await, no clock, no environment."""

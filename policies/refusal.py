@@ -1,0 +1,42 @@
+"""The one exception that may speak to a caller."""
+
+from typing import Any, Literal
+
+Sent = Literal["none", "partial", "full"]
+
+
+class Refusal(Exception):
+    """Says no, with a status and a stable code from `policies.outcome` (or its table of refused input).
+
+    `detail`   one sentence on the cause; may name hosts and settings, so a browser on the front never sees it
+    `hint`     what to do next, a command where there is one; same audience as `detail`
+    `agent_status`  the status an agent answered, where it answered
+    `sent`     what had left for the agent when it broke: the only ground on which a call is repeated (DESIGN §10)
+    `retry_after`   seconds, becomes the header of that name
+    `extra`    further members of the error body, told to everybody
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        *,
+        detail: str | None = None,
+        hint: str | None = None,
+        agent_status: int | None = None,
+        sent: Sent = "full",
+        retry_after: int | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+        self.agent_status = agent_status
+        self.sent: Sent = sent
+        self.retry_after = retry_after
+        self.extra = extra
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.status}, {self.code!r}, sent={self.sent})"
