@@ -1,4 +1,4 @@
-"""What a test needs from the machine: with CI set its absence is a failure, elsewhere a skip, in the same words."""
+"""What a test needs from the machine: with CI set its absence is a failure, elsewhere a skip, in one wording."""
 
 import os
 import shutil

@@ -1,0 +1,101 @@
+# Needs python3 (3.11 or newer) and make; everything else is fetched as locked, into .venv and .peers.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+PY := .venv/bin/python
+LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
+FUZZ ?= 20
+
+say = @printf '· %s\n' '$(1)'
+# uv is fast; pip is asked where uv does not find the way to the packages (an index that only pip is told of).
+install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
+	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
+
+.PHONY: help demo test check verify bench wheel image peers lock docs fuzz coverage format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+demo: .venv/made ## chat in a browser with embedded agents, no account needed
+	@exec .venv/bin/sidecar demo $(ARGS)
+
+test: .venv/dev .peers/made $(if $(CI),verify) ## everything; with CI=1 also what check verifies; T=<path> for a part
+	@$(PY) -m pytest $(T)
+
+check: verify test ## format, lint, types, import laws, generated pages; then the tests
+
+verify: .venv/dev
+	$(call say,format)
+	@.venv/bin/ruff format --check --quiet . || { echo 'Not formatted: make format'; exit 1; }
+	$(call say,lint)
+	@.venv/bin/ruff check --quiet .
+	$(call say,types)
+	@.venv/bin/mypy --no-error-summary
+	$(call say,import laws)
+	@.venv/bin/lint-imports --no-logo
+	$(call say,generated pages)
+	@$(PY) -m docs.generate --check
+
+format: .venv/dev ## put the source into its one format
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
+
+docs: .venv/dev ## write the generated pages again: settings, errors
+	@$(PY) -m docs.generate
+
+bench: .venv/dev ## the table of docs/performance.md, on this machine
+	@$(PY) -m bench $(ARGS)
+
+fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
+	@FUZZ=$(FUZZ) $(PY) -m pytest -p tests.fuzz -m hypothesis $(T)
+
+coverage: .venv/dev .peers/made ## the tests, with what they leave out
+	@$(PY) -m pytest $(or $(T),tests) --cov --cov-report=term-missing:skip-covered
+
+wheel: .venv/dev ## dist/*.whl and dist/*.tar.gz, the same bytes each time
+	@rm -rf dist && $(PY) -m hatchling build >/dev/null 2>&1 || $(PY) -m hatchling build
+	@ls dist/*
+
+image: ## the container image, built by buildah without a daemon
+	@deploy/image/build
+
+lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
+	@$(LOCK) $(UP) pyproject.toml -o requirements.lock
+	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
+	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
+
+peers: .peers/made ## the environment of the real peers that the tests talk to
+
+clean: ## take away all that make made
+	rm -rf .venv .peers .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
+		.pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments. Each is a file that says when it was made; a changed lock makes it again.
+
+.venv/bin/uv: requirements-build.lock
+	@command -v $(PYTHON) >/dev/null || { echo 'Needs Python 3.11 or newer, and there is no $(PYTHON) here.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Needs Python 3.11 or newer: $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'Needs the venv module of $(PYTHON): on Debian and Ubuntu, apt-get install python3-venv' >&2; exit 1; }
+	$(call say,making .venv (once; less than a minute))
+	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-build.lock
+	@touch $@
+
+.venv/made: .venv/bin/uv requirements.lock pyproject.toml bin/sidecar
+	$(call say,installing what the sidecar needs)
+	$(call install,$(PY),--require-hashes -r requirements.lock)
+	$(call install,$(PY),--no-build-isolation --reinstall-package agent-sidecar -e .)
+	@touch $@
+
+.venv/dev: .venv/made requirements-dev.lock
+	$(call say,installing what the tests need)
+	$(call install,$(PY),--require-hashes -r requirements-dev.lock)
+	@touch $@
+
+.peers/made: .venv/bin/uv tests/peers/peers.lock
+	$(call say,making .peers with the real peers (once; about 700 MB))
+	@.peers/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .peers
+	$(call install,.peers/bin/python,--require-hashes -r tests/peers/peers.lock)
+	@touch $@
