@@ -1,0 +1,1 @@
+"""What the sidecar costs, beside its peers, in one run: `make bench` (see docs/performance.md)."""
