@@ -1,0 +1,149 @@
+"""The listeners: aiohttp's server with our own limits, errors that reflect nothing, and a close in three steps.
+
+Everything that aiohttp keeps private and we rely on is named in `PRIVATE`, and a test looks for each of them.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import orjson
+from aiohttp import http_exceptions, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_protocol import RequestHandler
+
+from policies import outcome
+from policies.agent import Door
+
+PRIVATE: Final = (
+    (web.StreamResponse, "_send_headers_immediately"),
+    (RequestHandler, "handle_error"),
+    (web.BaseRequest, "_read_bytes"),
+)
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+# How long an idle connection is kept: the platform's own proxy idles at 90 s and must be the one to close.
+KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
+
+
+class Head(web.StreamResponse):
+    """A response whose head waits for the first bytes of its body and leaves with them in one write."""
+
+    _send_headers_immediately = False
+
+
+class Connection(RequestHandler):
+    """One caller's connection. What it sends that is no HTTP is answered in constant words, and never logged."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        code = "internal_error" if status == 500 else _code(exc)
+        server = self._manager
+        if isinstance(server, Server):
+            server.malformed(code, exc if status == 500 else None)
+        response = web.Response(
+            status=outcome.status(code), body=orjson.dumps({"error": code}), content_type="application/json"
+        )
+        response.headers["Server"] = "sidecar"
+        response.force_close()
+        return response
+
+
+def _code(exc: BaseException | None) -> str:
+    if isinstance(exc, http_exceptions.LineTooLong):
+        return "uri_too_long" if "line" in str(exc.args[0])[:40].lower() else "headers_too_large"
+    return "bad_request"
+
+
+class Server(web.Server):
+    """aiohttp's low-level server, making our connections; a misspelt option is an error here, not a warning."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        max_body: int,
+        malformed: Callable[[str, BaseException | None], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(handler, request_factory=self._request, handler_cancellation=True)  # type: ignore[arg-type]
+        self.max_body = max_body
+        self.malformed = malformed
+        self.options = options
+
+    def _request(
+        self,
+        message: Any,
+        payload: Any,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self.max_body)
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self.options)
+
+
+class Listener:
+    """One door: opens, stops accepting, lets go of idle connections, and at last closes all."""
+
+    def __init__(self, door: Door, host: str, port: int, handler: Handler, *, max_body: int, malformed: Callable[[str, BaseException | None], None]) -> None:
+        self.door, self.host, self.port = door, host, port
+        self._handler, self._max_body, self._malformed = handler, max_body, malformed
+        self._listening: asyncio.Server | None = None
+        self._server: Server | None = None
+
+    async def open(self) -> None:
+        """Bind and accept. OSError where the port is taken or not ours to bind."""
+        self._server = Server(
+            self._handler,
+            max_body=self._max_body,
+            malformed=self._malformed,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE[self.door],
+            max_line_size=16 << 10,
+            max_field_size=32 << 10,
+            max_headers=128,
+            lingering_time=2.0,
+            auto_decompress=False,
+        )
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._server, self.host, self.port, backlog=1024, reuse_address=True)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def refuse(self) -> None:
+        """Accept no further connection, and close those that are idle."""
+        if self._listening is not None:
+            self._listening.close()
+        if self._server is not None:
+            self._server.pre_shutdown()
+
+    async def close(self, patience: float = 0.0) -> None:
+        """Close every connection, busy or not, waiting for handlers at most `patience` seconds."""
+        self.refuse()
+        if self._server is not None:
+            await self._server.shutdown(patience)
+
+
+class Rate:
+    """Lets one event a second through; for log lines that a stranger could cause without end."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        self.seconds, self._next = seconds, 0.0
+
+    def passes(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.seconds
+        return True

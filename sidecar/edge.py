@@ -1,0 +1,220 @@
+"""From a request at a door to a call, through the chain, and back to the caller, whatever happens on the way."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from middleware.dialects.dialect import Dialect
+from middleware.dialects.told import Refused
+from middleware.exchange import EMPTY, Body, Call, Handler, Headers, Pairs, Reply, Stream, headers
+from middleware.kit import Agents
+from policies import answers, body, outcome, trace
+from policies import headers as header_policy
+from policies.agent import Agent, Caller
+from policies.paths import Route
+from policies.refusal import Refusal
+from sidecar.answer import Answer, Patience
+from sidecar.sweep import Sweep
+from sidecar.telemetry import Record, Telemetry
+
+NOBODY = Agent("", "")
+
+
+class Uploading:
+    """A relay's request body, read from the caller as the agent takes it."""
+
+    __slots__ = ("_content", "length")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._content, self.length = request.content, request.content_length
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await self._content.readany():
+            yield chunk
+
+
+class Edge:
+    """Makes calls of requests and answers of replies. One for all doors; a door's rules come with each request."""
+
+    def __init__(
+        self,
+        *,
+        chat: Handler,
+        relay: Handler,
+        agents: Agents,
+        dialects: Mapping[str, Dialect],
+        telemetry: Telemetry,
+        sweep: Sweep,
+        patience: Patience,
+        max_body: int,
+    ) -> None:
+        self.chat, self.relay, self.agents, self.dialects = chat, relay, agents, dialects
+        self.telemetry, self.sweep, self.patience, self.max_body = telemetry, sweep, patience, max_body
+        self.open: dict[str, Answer] = {}  # by request id: what is being answered now
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    # --- in ------------------------------------------------------------------------------------------------
+
+    async def exchange(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> web.StreamResponse:
+        """One request to an agent. Refusals before there is a call are the door's to tell."""
+        while request_id in self.open:
+            request_id += ".2"
+        answer = Answer(request, self.patience, [("x-request-id", request_id), ("Server", "sidecar")])
+        self.open[request_id] = answer
+        self.idle.clear()
+        self.sweep.items.add(answer)
+        record = self.telemetry.begin(request_id, caller.door, route.template, request.method)
+        call = None
+        try:
+            call = await self.call(request, route, caller, request_id)
+            answer.opening = self.dialects[call.dialect].opening if call.wants_stream else None
+            reply = await (self.relay if call.wants_stream is None else self.chat)(call)
+            return await self.tell(answer, call, reply, record)
+        except asyncio.CancelledError as left:
+            if left.args != ("draining",):
+                raise
+            if answer.task is not None:
+                answer.task.uncancel()
+            return await self.last_word(answer, call, Refusal(503, "draining", retry_after=5))
+        finally:
+            self.sweep.items.discard(answer)
+            del self.open[request_id]
+            if not self.open:
+                self.idle.set()
+
+    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
+        raw = await self.raw(request) if route.dialect else None
+        wants: bool | None = None
+        payload: Any = EMPTY
+        name = route.agent
+        if route.dialect == "chat":
+            value = body.read(raw or b"")
+            if name is None and len(self.agents) > 1 and isinstance(value, dict) and isinstance(value.get("agent"), str):
+                name = value["agent"]
+                raw = body.without(raw or b"", "agent")
+                value = {key: part for key, part in value.items() if key != "agent"}
+            wants = body.wants_stream(value, request.headers.get("Accept"), default=None)
+            payload = Body(raw, value=value)
+        elif route.dialect and raw:
+            value = body.read(raw)
+            if isinstance(value, dict) and ("input" in value or "messages" in value):
+                agent = self.agent(name)
+                wants = body.wants_stream(value, None, default=agent.stream_default == "sse")
+            payload = Body(raw, value=value)
+        elif request.body_exists:
+            payload = Uploading(request)
+        agent = self.agent(name)
+        return Call(
+            agent,
+            caller,
+            route.dialect or "responses",
+            request.method,
+            route.target,
+            self.headers(request, agent, wants, request_id),
+            payload,
+            wants,
+            request_id,
+        )
+
+    def agent(self, name: str | None) -> Agent:
+        if name is None:
+            if not len(self.agents):
+                raise Refusal(500, "not_configured")
+            name = "default"
+        return self.agents.get(name) or NOBODY._replace(name=name)
+
+    def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
+        """What leaves for the agent, credentials aside."""
+        pairs = header_policy.relayed(request.headers) if wants is None else header_policy.outbound(request.headers, agent.headers)
+        return headers(*pairs)
+
+    async def raw(self, request: web.BaseRequest) -> bytes:
+        """The whole body of a chat, within the bound, as long as it keeps arriving."""
+        if not request.body_exists:
+            return b""
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
+        if (request.content_length or 0) > self.max_body:
+            raise self.too_large()
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise self.too_large() from None
+
+    def too_large(self) -> Refusal:
+        return Refusal(413, "body_too_large", detail=f"The body is larger than {self.max_body} bytes.", hint="SIDECAR_MAX_BODY moves the limit.")
+
+    # --- out -----------------------------------------------------------------------------------------------
+
+    async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> web.StreamResponse:
+        ending = "internal_error"
+        try:
+            body = reply.body
+            if isinstance(body, Body):
+                if answer.early:
+                    return await self.last_word(answer, call, said(reply, body))
+                answer.head(reply.status, header_policy.answer(reply.headers, call.agent.url))
+                response = await answer.end(body.raw)
+                ending = "ok"
+                return response
+            response, ending = await self.pumped(answer, call, reply, body)
+            return response
+        except asyncio.CancelledError as left:
+            ending = "caller_stalled" if answer.stalled else (left.args[0] if left.args else "caller_left")
+            raise
+        except ConnectionError:  # the caller's side: its connection is gone
+            ending = "caller_stalled" if answer.stalled else "caller_left"
+            return answer.break_off()
+        finally:
+            record.first_byte, record.bytes = answer.first_byte, answer.size
+            await reply.close(ending)
+
+    async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> tuple[web.StreamResponse, str]:
+        answer.head(reply.status, header_policy.answer(reply.headers, call.agent.url))
+        answer.watch = stream.watch
+        try:
+            await stream.pump(answer)
+        except Refusal as refusal:
+            return await self.last_word(answer, call, refusal), refusal.code
+        if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
+            return await self.last_word(answer, call, Refusal(502, "truncated")), "truncated"
+        return await answer.end(), stream.watch.verdict
+
+    async def last_word(self, answer: Answer, call: Call | None, refusal: Refusal) -> web.StreamResponse:
+        """Whatever can still be said: a whole refusal, a typed last frame, or a visible break."""
+        dialect = self.dialects[call.dialect if call else "responses"]
+        if answer.state == "uncommitted" and call is not None:
+            reply = dialect.refuse(refusal, call)
+            answer.head(reply.status, list(reply.headers.items()))
+            return await answer.end(reply.body.raw if isinstance(reply.body, Body) else b"")
+        frame = dialect.last_word(refusal, call.request_id) if call and call.wants_stream and dialect.terminal else None
+        if frame is None or not (answer.watch is None or answer.watch.between_frames):
+            return answer.break_off()
+        return await answer.end(frame)
+
+    def drain(self) -> None:
+        """Ask every open answer for its last word."""
+        for answer in list(self.open.values()):
+            if answer.task is not None and answer.state != "ended":
+                answer.task.cancel("draining")
+
+
+def said(reply: Reply, body: Body) -> Refusal:
+    """A whole reply, put as a refusal: what a stream that has begun can still say of it."""
+    if isinstance(body, Refused):
+        return body.refusal
+    text = body.raw[:500].decode("utf-8", "replace")
+    return Refusal(reply.status, outcome.of_answer(reply.status), detail=f"The agent answered {reply.status}: {text}")
+
+
+def fresh_id() -> str:
+    """A random UUID (version 4) as text; `uuid.uuid4` costs three times as much."""
+    digits = bytearray(os.urandom(16))
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
