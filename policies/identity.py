@@ -1,0 +1,185 @@
+"""Who calls: whose word a door takes for it, what of it is well-formed, and the request's id."""
+
+import hmac
+import re
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, NamedTuple
+
+from policies.agent import Caller, Door
+from policies.header_table import IDENTITY
+from policies.headers import Headers, plain
+from policies.refusal import Refusal
+from policies.secret import Secret
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+LONGEST_EMAIL: Final = 254  # bytes
+LONGEST_TOKEN: Final = 16_384
+
+_NAMES: Final = frozenset(IDENTITY)
+_VISIBLE: Final = bytes(code for code in range(0x21, 0x7F) if code != ord(","))  # a list is not one token
+_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_NAME: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,252}[\x21-\x7e])?")
+_KEYED: Final = re.compile(r"/~([0-9a-f]{32})(?=/|$)")
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+
+class Trust(NamedTuple):
+    """Whose word one door takes for who the user is. Made once, at start."""
+
+    door: Door
+    platform: bool = False  # front: only the platform's proxy reaches it
+    networks: Networks = ()  # front: SIDECAR_TRUST
+    key_required: bool = True  # egress: callers on this machine need the key as well
+
+    def __str__(self) -> str:
+        """One sentence for the start-up block."""
+        if self.door == "egress":
+            if self.key_required:
+                return "callers that hold the egress key; others are refused"
+            return (
+                "callers that hold the egress key, and callers on this machine that are no other site's page"
+            )
+        if self.door == "admin":
+            return "nobody"
+        if self.platform:
+            return "everybody: only the platform's proxy reaches this port, and it sets the headers itself"
+        if self.networks:
+            return f"callers from {', '.join(map(str, self.networks))} (SIDECAR_TRUST)"
+        return "nobody: not on the platform, and SIDECAR_TRUST is not set"
+
+
+def believed(trust: Trust, peer: str | None, *, keyed: bool = False) -> bool:
+    """Whether identity headers of this request are taken for true. `peer` is the address of the connection.
+
+    Refusal 403 `egress_key_required` at the egress door, whose callers spend the app's own credentials.
+    """
+    if trust.door == "front":
+        return trust.platform or (bool(trust.networks) and peer is not None and within(peer, trust.networks))
+    if trust.door == "admin":
+        return False
+    if keyed or (not trust.key_required and peer is not None and is_loopback(peer)):
+        return True
+    raise Refusal(
+        403,
+        "egress_key_required",
+        detail="The path does not begin with this start's egress key."
+        if trust.key_required
+        else "Without the egress key only callers on this machine are served.",
+        hint="Call the agent at the address in AGENT_APP_URL, key included.",
+    )
+
+
+@lru_cache(1024)
+def is_loopback(peer: str) -> bool:
+    """Whether a connection's other end is this machine; False for what is no address."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+@lru_cache(1024)
+def within(peer: str, networks: Networks) -> bool:
+    """Whether an address lies in one of the networks; False for what is no address."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return any((mapped or address) in network for network in networks)
+
+
+def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[str, int]]:
+    """Who calls, and how often each identity header was taken out, as not believed or not well-formed.
+
+    Refusal 400 `duplicate_identity_header` where one that is believed came twice, or spelled with `_`, and
+    `bad_request` for two `Authorization` headers at the front.
+    """
+    found: dict[str, str] = {}
+    removed: dict[str, int] = {}
+    authorizations = 0
+    for name, value in headers.items():
+        known = plain(name)
+        if known == "authorization":
+            authorizations += 1
+        elif known in _NAMES:
+            if not believed or (door == "front" and known == "x-app-user-email"):  # no proxy sets that one
+                removed[known] = removed.get(known, 0) + 1
+            elif known in found or len(name) != len(known) or "_" in name:
+                raise Refusal(
+                    400,
+                    "duplicate_identity_header",
+                    detail=f"{known} came twice, or spelled with an underscore.",
+                )
+            else:
+                found[known] = value.strip(" \t")
+    if authorizations > 1 and door == "front":
+        raise Refusal(400, "bad_request", detail="Two Authorization headers came.")
+    if not found:
+        return Caller(door, believed), removed
+    for known, value in list(found.items()):
+        if not _well_formed(known, value):
+            del found[known]
+            if value:
+                removed[known] = removed.get(known, 0) + 1
+    token = found.get("x-forwarded-access-token")
+    return (
+        Caller(
+            door,
+            believed,
+            found.get("x-forwarded-preferred-username") or found.get("x-forwarded-user"),
+            found.get("x-forwarded-email") or found.get("x-app-user-email"),
+            Secret(token) if token else None,
+        ),
+        removed,
+    )
+
+
+def is_email(value: str) -> bool:
+    """One address, of at most 254 bytes; no list, no display name."""
+    return len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value) is not None
+
+
+def is_token(value: str) -> bool:
+    """Something that can be sent as one token: visible ASCII. What it means is not looked at."""
+    return (
+        value.isascii() and 0 < len(value) <= LONGEST_TOKEN and not value.encode().translate(None, _VISIBLE)
+    )
+
+
+def _well_formed(known: str, value: str) -> bool:
+    if known == "x-forwarded-access-token":
+        return is_token(value)
+    if known.endswith("email"):
+        return is_email(value)
+    return _NAME.fullmatch(value) is not None
+
+
+def egress_key(path: str) -> tuple[str | None, str]:
+    """`/~<32 hex>/rest` → (the hex, `/rest`); any other path → (None, the path)."""
+    match = _KEYED.match(path)
+    return (match[1], path[match.end() :] or "/") if match else (None, path)
+
+
+def same_key(given: str | None, known: Secret | None) -> bool:
+    """Whether the right key was presented, in a time that tells nothing about it."""
+    return (
+        given is not None
+        and known is not None
+        and hmac.compare_digest(given.encode(), known.reveal().encode())
+    )
+
+
+def request_id(given: str | None) -> str | None:
+    """The caller's own id, if it is one that can be echoed and logged."""
+    return given if given is not None and _ID.fullmatch(given) else None
+
+
+def agent_request_id(given: str | None, fresh: str) -> str:
+    """The id an agent gets: always a UUID, the caller's own where that is one."""
+    return given if given is not None and _UUID.fullmatch(given) else fresh
