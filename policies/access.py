@@ -1,11 +1,11 @@
 """Which requests a browser may make: one rule for all doors, against other sites' pages and rebound names."""
 
 import re
-from ipaddress import ip_address
 from typing import Final, Literal, NamedTuple
 
 from policies.agent import Door
 from policies.answers import is_json
+from policies.discovery import is_loopback
 from policies.header_table import IDENTITY
 from policies.headers import Headers, Pairs, plain
 from policies.refusal import Refusal
@@ -83,7 +83,7 @@ def _misdirected(gate: Gate, host: str) -> Refusal | None:
     if not gate.loopback or host in gate.hosts:
         return None
     name = match[1].removesuffix(".")
-    if name in _LOOPBACK or name in gate.hosts or _is_loopback(name):
+    if name in _LOOPBACK or name in gate.hosts or is_loopback(name):
         return None
     return Refusal(
         421,
@@ -91,13 +91,6 @@ def _misdirected(gate: Gate, host: str) -> Refusal | None:
         detail=f"This door listens on this machine only, and {name} is not one of its names.",
         hint=f"SIDECAR_HOSTS={name} lets the name in.",
     )
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _cross_site(gate: Gate, headers: Headers, method: str, host: str) -> Refusal | None:

@@ -1,4 +1,4 @@
-"""Which headers go from whom to whom: the one table, which `policies.headers` obeys and docs/headers.md is."""
+"""Which headers go from whom to whom: one table, which `policies.headers` obeys and docs/headers.md is."""
 
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
@@ -155,13 +155,13 @@ IF_REAL: Final = Back(("content-encoding",), "Removed where it says `none`, whic
 
 
 INTRODUCTION: Final = """\
-What goes where, made from the table that the code obeys (`policies/header_table.py`). A **chat** is a question
-in one of the dialects; a **relay** is everything else under `/agents/<agent>/`. Names are compared without
-regard to case, and with `_` taken for `-` wherever something is kept back.
+What goes where, made from the table that the code obeys (`policies/header_table.py`). A **chat** is a
+question in one of the dialects; a **relay** is everything else under `/agents/<agent>/`. Names are compared
+without regard to case, and with `_` taken for `-` wherever something is kept back.
 
-A value that holds a control character, or bytes that are no UTF-8, never goes out. From a caller it is refused
-(400 `bad_request`); from an agent a control character is 502 `agent_protocol_error`, and a value that is no
-UTF-8 is left out."""
+A value that holds a control character, or bytes that are no UTF-8, never goes out. From a caller it is
+refused (400 `bad_request`); from an agent a control character is 502 `agent_protocol_error`, and a value that
+is no UTF-8 is left out."""
 
 
 def page() -> str:

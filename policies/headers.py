@@ -71,7 +71,7 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
 
 
 def relayed(headers: Headers) -> Pairs:
-    """What a relay takes along: all that goes from end to end and is not kept back. Refusals as for a chat."""
+    """What a relay takes along: all that goes from end to end and is not kept back. Refusals as above."""
     named = _nominated(headers)
     kept = [
         (name, value)

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
 from policies.agent import Caller, Door
+from policies.discovery import is_loopback
 from policies.header_table import IDENTITY
 from policies.headers import Headers, plain
 from policies.refusal import Refusal
@@ -26,7 +27,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
-class Trust(NamedTuple):
+class Belief(NamedTuple):
     """Whose word one door takes for who the user is. Made once, at start."""
 
     door: Door
@@ -51,36 +52,33 @@ class Trust(NamedTuple):
         return "nobody: not on the platform, and SIDECAR_TRUST is not set"
 
 
-def believed(trust: Trust, peer: str | None, *, keyed: bool = False) -> bool:
+def believed(belief: Belief, peer: str | None, *, keyed: bool = False) -> bool:
     """Whether identity headers of this request are taken for true. `peer` is the address of the connection.
 
     Refusal 403 `egress_key_required` at the egress door, whose callers spend the app's own credentials.
     """
-    if trust.door == "front":
-        return trust.platform or (bool(trust.networks) and peer is not None and within(peer, trust.networks))
-    if trust.door == "admin":
+    if belief.door == "front":
+        return belief.platform or (
+            bool(belief.networks) and peer is not None and within(peer, belief.networks)
+        )
+    if belief.door == "admin":
         return False
-    if keyed or (not trust.key_required and peer is not None and is_loopback(peer)):
+    if keyed or (not belief.key_required and peer is not None and here(peer)):
         return True
     raise Refusal(
         403,
         "egress_key_required",
         detail="The path does not begin with this start's egress key."
-        if trust.key_required
+        if belief.key_required
         else "Without the egress key only callers on this machine are served.",
         hint="Call the agent at the address in AGENT_APP_URL, key included.",
     )
 
 
 @lru_cache(1024)
-def is_loopback(peer: str) -> bool:
-    """Whether a connection's other end is this machine; False for what is no address."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+def here(peer: str) -> bool:
+    """Whether a connection's other end is this machine."""
+    return is_loopback(peer)
 
 
 @lru_cache(1024)

@@ -110,7 +110,7 @@ def listed(path: str, routes: tuple[str, ...]) -> bool:
 
 
 def location(value: str, agent_url: str, prefix: str, target: str = "/") -> str | None:
-    """An agent's `Location` as the caller has to ask for it; None where it leads elsewhere than to that agent.
+    """An agent's `Location` as the caller has to ask for it; None where it leads elsewhere than to it.
 
     `prefix` is our path to the agent, without a slash at the end; `target` what was asked for there.
     """
