@@ -1,0 +1,58 @@
+"""The agents that `sidecar demo` has behind it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
+from typing import Any, Final, NamedTuple
+
+from sidecar.sim.agent import agent
+
+PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
+
+TROUBLES: Final = (
+    "fail",
+    "fail mid-stream",
+    "hang up",
+    "truncate mid-stream",
+    "refuse streaming",
+    "html",
+    "status 500",
+    "die",
+    "unauthorized",
+)
+
+
+class Offer(NamedTuple):
+    """One agent of the demo: what settings want to know (`…__URL`, `…__KIND`), and what people do."""
+
+    url: str
+    kind: str
+    does: str
+
+
+SHOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "default": ("Speaks Responses, as mlflow's AgentServer does", {"always": PACE}),
+    "chat": ("Streams chat completion chunks, and takes either shape", {"kind": "chat", "always": PACE}),
+    "unary": ("Never streams: the sidecar makes a stream of its answer", {"always": "slow 1 unary"}),
+    "guarded": (
+        "A guardrail refuses its streams: the sidecar asks again",
+        {"always": "slow 0.5 refuse streaming"},
+    ),
+    "sleepy": (
+        "Sleeps until it is asked, then takes five seconds to start",
+        {"always": f"cold start 5 {PACE}"},
+    ),
+    "whoami": ("Tells which identity headers reach an agent", {"always": f"whoami {PACE}"}),
+    "troubled": ("Goes wrong each time in another way", {"always": PACE, "turns": cycle(TROUBLES)}),
+}
+
+
+@asynccontextmanager
+async def agents() -> AsyncIterator[dict[str, Offer]]:
+    """Starts them in the running loop; name → offer, `default` first. They end with the block."""
+    async with AsyncExitStack() as stack:
+        offers = {}
+        for name, (does, how) in SHOWN.items():
+            one = await stack.enter_async_context(agent(**how))
+            offers[name] = Offer(one.url, "responses", does)
+        yield offers

@@ -1,0 +1,57 @@
+"""Puts a handler on a free loopback port of the running loop; the port can be shut and opened again."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+HOST = "127.0.0.1"
+UVICORN_IDLE = 5.0  # seconds after which uvicorn, which real agents run on, closes an idle connection
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Port:
+    """One listening address. While it is closed, who connects anew is refused."""
+
+    def __init__(self, runner: web.ServerRunner) -> None:
+        self._runner = runner
+        self._number = 0
+        self._site: web.TCPSite | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self._number}"
+
+    async def open(self) -> None:
+        self._site = web.TCPSite(self._runner, HOST, self._number, backlog=1024, reuse_address=True)
+        await self._site.start()
+        self._number = self._site.port
+
+    async def close(self) -> None:
+        """Refuses new connections. Those that stand, stay."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[Port]:
+    """Hands every request, whatever its method, target and body, to `handler`, until the block is left."""
+    server = web.Server(
+        handler,
+        handler_cancellation=True,  # a caller who leaves is noticed at once, in every phase
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=UVICORN_IDLE,
+        max_line_size=65536,
+        max_field_size=65536,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=0.02)
+    await runner.setup()
+    port = Port(runner)
+    try:
+        await port.open()
+        yield port
+    finally:
+        await runner.cleanup()
