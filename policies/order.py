@@ -45,7 +45,7 @@ def _given_up(asked: Sequence[str], without: Sequence[str]) -> Iterator[str]:
         if name not in DEFAULT:
             yield f"SIDECAR_WITHOUT names {name!r}; it may name {', '.join(DEFAULT)}."
         elif name in asked:
-            yield f"SIDECAR_WITHOUT gives up {name!r}, and SIDECAR_MIDDLEWARE names it: take it from one of them."
+            yield f"SIDECAR_WITHOUT gives up {name!r}, and SIDECAR_MIDDLEWARE names it: drop one."
 
 
 def _behind_credentials(standing: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,37 @@
+"""Around each plug-in: it sees no user token that it did not ask for, and its failures carry its name."""
+
+from middleware.exchange import Call, Handler, Middleware, Reply
+from middleware.observe import Recorder
+from policies.refusal import Refusal
+
+
+def isolated(name: str, plugin: Middleware, recorder: Recorder, *, sees_token: bool = False) -> Middleware:
+    """The plug-in as a layer that fails closed: what it raises is raised, never swallowed."""
+
+    async def middleware(call: Call, forward: Handler) -> Reply:
+        token = call.caller.token
+        hidden = token is not None and not sees_token
+        passed_on: BaseException | None = None
+
+        async def onward(inner: Call) -> Reply:
+            nonlocal passed_on
+            if hidden:
+                inner = inner._replace(caller=inner.caller._replace(token=token))
+            try:
+                return await forward(inner)
+            except Exception as error:
+                passed_on = error
+                raise
+
+        shown = call._replace(caller=call.caller._replace(token=None)) if hidden else call
+        try:
+            reply = await plugin(shown, onward)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"plug-in {name!r} answered with {type(reply).__name__}, which is no Reply")
+        except Exception as error:
+            if error is not passed_on:
+                recorder.note(call, "refused_by" if isinstance(error, Refusal) else "plugin_failed", name)
+            raise
+        return reply
+
+    return middleware
