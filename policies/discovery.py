@@ -1,0 +1,175 @@
+"""Which agent an address is: its name, its one spelling, and whether it may be told who the user is."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from policies.agent import NAME
+
+APPS_DOMAINS: Final = ("databricksapps.com", "apps.databricks.com")
+CHAT_PATHS: Final = ("/invocations", "/responses")  # ours to add behind an agent's address
+_PORTS: Final = {"http": 80, "https": 443}
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_METADATA: Final = ("metadata.google.internal", "fd00:ec2::254")  # the ones that are not link-local
+_CARRIES_IPV4: Final = (0, 0x64FF9B << 64)  # the first 96 bits of `::a.b.c.d` and `64:ff9b::a.b.c.d`
+
+
+class AddressError(ValueError):
+    """An address that cannot be an agent's; says what is wrong with it, never the address itself."""
+
+
+class Address(NamedTuple):
+    """An agent's address in its one spelling, and what was changed to get there."""
+
+    url: str
+    notices: tuple[str, ...] = ()
+
+
+class Workspace(NamedTuple):
+    """The workspace we belong to: its origin, its id, and whether we hold credentials for it."""
+
+    origin: str | None = None
+    id: str | None = None
+    credentials: bool = False
+
+
+class Trust(NamedTuple):
+    """May this agent be told who the user is, and why: one sentence for people."""
+
+    given: bool
+    why: str
+
+
+def is_agent_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
+
+
+def agent_url(text: str) -> Address:
+    """The origin and base path of an agent, as an operator wrote it, in one spelling.
+
+    Scheme and host in lower case, no default port, no slash at the end, no chat path behind it. AddressError for
+    what is no plain http(s) address, and for addresses that only a machine's own metadata service has.
+    """
+    if not text:
+        raise AddressError("it is empty")
+    if not text.isascii() or not text.isprintable() or any(c in ' "<>\\^`{|}' for c in text):
+        raise AddressError("it holds a character that an address cannot have")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise AddressError("its host is not readable") from None
+    if parts.scheme not in _PORTS or not parts.netloc:
+        raise AddressError("it does not begin with http:// or https:// and a host")
+    if "@" in parts.netloc:
+        raise AddressError("it holds a user name or password in front of the host")
+    if "#" in text:
+        raise AddressError("it holds a fragment")
+    if "?" in text:
+        raise AddressError("it holds a query")
+    path, notices = _path(parts.path)
+    return Address(f"{parts.scheme}://{_host(parts)}{_port(parts)}{path}", notices)
+
+
+def origin(url: str) -> str:
+    """`scheme://host[:port]` of an address that `agent_url` gave."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def is_loopback(host: str) -> bool:
+    """This machine and nobody else: 127.0.0.0/8, ::1 or `localhost`, with or without brackets."""
+    address = _address(host.strip("[]"))
+    return address.is_loopback if address else host == "localhost"
+
+
+def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust:
+    """Whether an agent that stands in the settings may be told who the user is."""
+    if explicit is not None:
+        return Trust(explicit, f"TRUSTED={'true' if explicit else 'false'} says so")
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host):
+        return Trust(True, "it runs on this machine")
+    if workspace.origin and origin(url) == workspace.origin:
+        return Trust(True, "it has the origin of DATABRICKS_HOST")
+    domain = next((known for known in APPS_DOMAINS if host.endswith("." + known)), None)
+    if domain is None:
+        return Trust(False, "its host is not this machine, the workspace, or under a known apps domain")
+    if parts.scheme != "https":
+        return Trust(False, f"it is under {domain}, but not https")
+    if not workspace.id:
+        return Trust(True, f"it is https under {domain}, and no DATABRICKS_WORKSPACE_ID narrows that")
+    # `<app>-<workspace id>`: who names an app in another workspace chooses how this label begins, never its end.
+    if host.partition(".")[0].endswith("-" + workspace.id):
+        return Trust(True, f"it is an app of this workspace, under {domain}")
+    return Trust(False, f"it is under {domain}, but not an app of workspace {workspace.id}")
+
+
+def auth(wanted: str, trusted: bool, credentials: bool) -> str:
+    """Whose credential an agent gets: `auto` is the app's own for a trusted agent, where we hold one."""
+    if wanted != "auto":
+        return wanted
+    return "app" if trusted and credentials else "none"
+
+
+def is_exposed(url: str) -> bool:
+    """Whether what is sent there can be read on the way: plain http, and not to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").removesuffix(".")
+    address = _address(host)
+    if host in _METADATA or (address and address.is_link_local):
+        raise AddressError("it is a link-local or metadata address, where no agent can be")
+    if address and (address.is_unspecified or address.is_multicast):
+        raise AddressError("it is an address to listen at, not one to call")
+    if address:
+        return f"[{host}]" if ":" in host else host
+    labels = host.split(".")
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise AddressError("its host is not readable")
+    # What only a C library reads as an address: `0xa9fea9fe`, `2852039166`, `169.254.43518`.
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+        raise AddressError("its host is a number, but no address in dotted form")
+    return host
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is, or carries within another."""
+    if "%" in host:
+        return None  # a zone: meaningful on one machine only, and no host of an URL
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return address.ipv4_mapped
+        if int(address) >> 32 in _CARRIES_IPV4 and int(address) > 1:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _port(parts: SplitResult) -> str:
+    try:
+        port = parts.port
+    except ValueError:
+        raise AddressError("its port is not a number from 1 to 65535") from None
+    if port == 0:
+        raise AddressError("its port is 0")
+    return "" if port is None or port == _PORTS[parts.scheme] else f":{port}"
+
+
+def _path(path: str) -> tuple[str, tuple[str, ...]]:
+    if not {".", ".."}.isdisjoint(path.lower().replace("%2e", ".").split("/")):
+        raise AddressError("its path holds a `.` or `..` segment")
+    notices: list[str] = []
+    path = path.rstrip("/")
+    while path.endswith(CHAT_PATHS):
+        path, _, chat = path.rpartition("/")
+        path = path.rstrip("/")
+        notices.append(f"/{chat} at the end was dropped: it is added to each call")
+    return path, tuple(notices)

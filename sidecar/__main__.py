@@ -1,0 +1,5 @@
+"""`python -P -m sidecar`: the command, where a module is wanted."""
+
+from sidecar.cli import main
+
+main()

@@ -1,0 +1,57 @@
+"""The agents that are known now: made from the settings, immutable, swapped whole."""
+
+from collections.abc import Iterable, Iterator
+from types import MappingProxyType
+
+from policies import discovery
+from policies.agent import Agent
+from sidecar.settings import AgentBlock, Settings
+
+
+class Snapshot:
+    """Agents by name. Never changes: another set of agents is another snapshot."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self._by_name = MappingProxyType({agent.name: agent for agent in agents})
+
+    def get(self, name: str) -> Agent | None:
+        return self._by_name.get(name)
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def snapshot(settings: Settings) -> Snapshot:
+    """The agents of the settings, with `auto` resolved and trust decided."""
+    return Snapshot(_agent(name, block, settings) for name, block in settings.agents.items())
+
+
+def _agent(name: str, block: AgentBlock, settings: Settings) -> Agent:
+    trust = discovery.trust(block.url, settings.workspace, block.trusted)
+    return Agent(
+        name=name,
+        url=block.url,
+        kind=block.kind,
+        auth=discovery.auth(block.auth, trust.given, settings.workspace.credentials),
+        trusted=trust.given,
+        streaming=block.streaming,
+        stream_default=block.stream_default,
+        shape=block.shape,
+        replay=block.replay,
+        headers=block.headers,
+        why_trusted=trust.why,
+    )
+
+
+def notices(agents: Iterable[Agent]) -> Iterator[str]:
+    """What is worth saying at start about who is told what."""
+    for agent in agents:
+        if not agent.trusted:
+            yield f"agent {agent.name}: the user's identity is withheld from it, because {agent.why_trusted}"
+            if agent.auth == "app":
+                yield f"agent {agent.name}: it gets the app's own credential, because AUTH=app says so, although it is not trusted"

@@ -1,0 +1,37 @@
+"""The defaults that depend: on the platform, on the command, on whether there is a frontend."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from sidecar.settings.given import Given
+from sidecar.settings.model import NO_EFFECT_YET, Settings
+
+Command = Literal["serve", "demo", "check", "config", "middleware"]
+ON_THE_PLATFORM = "default on the platform"
+
+
+class Default(NamedTuple):
+    field: str
+    value: Any
+    source: str
+
+
+def resolved(
+    settings: Settings, given: Given, command: Command
+) -> tuple[Settings, dict[tuple[str, ...], str]]:
+    """The settings with these defaults filled in where nothing was given, and where each comes from."""
+    chosen = [default for default in _defaults(settings, command) if (default.field,) not in given.named]
+    filled = settings.model_copy(update={default.field: default.value for default in chosen})
+    return filled, {(default.field,): default.source for default in chosen}
+
+
+def _defaults(settings: Settings, command: Command) -> Iterator[Default]:
+    if settings.on_platform:
+        yield Default("host", "0.0.0.0", ON_THE_PLATFORM)
+        if settings.app_port is not None:
+            yield Default("port", settings.app_port, "DATABRICKS_APP_PORT")
+    if settings.frontend_url and "SIDECAR_FRONTEND_URL" not in NO_EFFECT_YET:
+        yield Default("front_routes", (), "default with a frontend")
+    if command == "demo":
+        yield Default("page", True, "default of demo")
+        yield Default("inspect", True, "default of demo")

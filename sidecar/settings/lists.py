@@ -1,0 +1,73 @@
+"""Kinds that are lists, separated by commas: networks, hosts, origins, paths, names."""
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Final
+
+from policies import discovery
+from sidecar.settings.kinds import Accepts, each, grammar, shown
+from sidecar.settings.texts import email
+
+# What carries an identity, a credential or the framing is never opened by a setting.
+CLOSED_HEADERS: Final = re.compile(
+    r"authorization|cookie|host|forwarded|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect"
+    r"|content-(length|encoding)|x-forwarded-.*|x-real-ip|x-app-user-.*"
+)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is no network{_meant(text)}") from None
+
+
+def _meant(text: str) -> str:
+    try:
+        return f" (did you mean {ip_network(text, strict=False)}?)"
+    except ValueError:
+        return ""
+
+
+def _origin(text: str) -> str:
+    try:
+        url = discovery.agent_url(text).url
+    except discovery.AddressError as error:
+        raise ValueError(f"one of its origins is none: {error}") from None
+    if discovery.origin(url) != url:
+        raise ValueError("one of its origins has a path")
+    return url
+
+
+_header_name = grammar(r"[a-z0-9-]{1,64}", "header name", fold=True)
+
+
+def _header(text: str) -> str:
+    if CLOSED_HEADERS.fullmatch(name := _header_name(text)):
+        raise ValueError(f"`{name}` is never handed on by a setting")
+    return name
+
+
+Names = Annotated[tuple[str, ...], each(str), Accepts("names, separated by commas")]
+Routes = Annotated[
+    tuple[str, ...],
+    each(grammar(r"(/[A-Za-z0-9._~-]+)+/?", "path")),
+    Accepts("paths, separated by commas: `/api/chat,/api/agents`; empty: none"),
+]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...],
+    each(_network),
+    Accepts("networks, separated by commas: `10.0.0.0/8,192.168.7.4,fd00::/8`"),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    each(grammar(r"([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "host", fold=True)),
+    Accepts("hosts, separated by commas: `dev.example.org,box:8000`"),
+]
+Origins = Annotated[
+    tuple[str, ...], each(_origin), Accepts("origins, separated by commas: `https://app.example.org`")
+]
+Emails = Annotated[tuple[str, ...], each(email), Accepts("e-mail addresses, separated by commas")]
+HeaderNames = Annotated[
+    tuple[str, ...], each(_header), Accepts("header names, separated by commas: `x-tenant,x-region`")
+]

@@ -1,0 +1,34 @@
+"""What can be wrong with the settings: all of it at once, a line each, never with a secret in it."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+CODES: Final[dict[str, str]] = {
+    "unknown_setting": "A variable begins with `SIDECAR_` and is no setting; the nearest known name is given.",
+    "invalid_value": "A value is not what the setting accepts.",
+    "invalid_agent_name": "What stands between `SIDECAR_AGENTS__` and the next `__` cannot be an agent's name.",
+    "missing_value": "A setting is needed because of another one, or because of the command.",
+    "unreadable_file": "The file that a `…_FILE` names is missing, empty or may not be read.",
+    "conflict": "Two settings contradict each other.",
+    "insecure": "A combination that would give a secret or an identity away.",
+}
+
+
+class Problem(NamedTuple):
+    """One line: which variable, what is wrong with it, what would be right."""
+
+    code: str
+    variable: str
+    wrong: str
+    accepted: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.wrong}; {self.accepted}"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. Says all that is wrong with them; the command line exits with 78."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.variable)
+        super().__init__("\n".join(map(str, self.problems)))

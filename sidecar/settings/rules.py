@@ -1,0 +1,135 @@
+"""What settings mean together: combinations that cannot work, or that would give something away."""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Final
+
+from policies import discovery
+from sidecar.settings.defaults import Command
+from sidecar.settings.given import Given
+from sidecar.settings.model import AgentBlock, Settings, Workspace
+from sidecar.settings.problems import Problem
+from sidecar.settings.variables import AGENT_APP_URL, agent_variable
+
+KINDS: Final = frozenset({"responses"})  # what agents speak; an installed dialect adds its name
+DIALECTS: Final = "sidecar.dialects"
+
+Rule = Callable[[Settings, Command], Iterator[Problem]]
+
+
+def problems(settings: Settings, given: Given, command: Command) -> Iterator[Problem]:
+    """What breaks a rule. Rules that read a setting which is wrong by itself keep quiet about it."""
+    for reads, rule in RULES:
+        if given.broken.isdisjoint(reads):
+            yield from rule(settings, command)
+    for name, block in settings.agents.items():
+        yield from _kind(name, block)
+        if given.broken.isdisjoint(_WORKSPACE):
+            yield from _agent(name, block, settings)
+    if (
+        command in ("serve", "check")
+        and not settings.agents
+        and not any(path[0] == "agents" for path in given.named)
+    ):
+        hint = "set it to your agent's address: AGENT_APP_URL=https://agent.example.org sidecar serve"
+        yield Problem("missing_value", AGENT_APP_URL, "no agent is configured", hint)
+
+
+def _egress_key(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.egress_key == "required" and settings.egress_secret is None:
+        wrong = "SIDECAR_EGRESS_KEY=required, and there is no key"
+        yield Problem(
+            "missing_value", "SIDECAR_EGRESS_SECRET", wrong, "set it: `openssl rand -hex 16` makes one"
+        )
+
+
+def _egress_bind(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.egress_secret is None and not discovery.is_loopback(settings.egress_host):
+        wrong = "other machines could call agents with the app's credentials"
+        yield Problem(
+            "insecure", "SIDECAR_EGRESS_HOST", wrong, "set SIDECAR_EGRESS_SECRET, or bind 127.0.0.1"
+        )
+
+
+def _dev_user(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.dev_user and settings.on_platform:
+        wrong = "everybody would be this user on the platform"
+        yield Problem("insecure", "SIDECAR_DEV_USER", wrong, "it is for a laptop: take it out")
+    elif settings.dev_user and not discovery.is_loopback(settings.host):
+        wrong = f"every machine that reaches {settings.host} would be this user"
+        yield Problem("insecure", "SIDECAR_DEV_USER", wrong, "take it out, or set SIDECAR_HOST=127.0.0.1")
+
+
+def _dev_token(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.dev_token and not settings.dev_user:
+        yield Problem(
+            "missing_value", "SIDECAR_DEV_USER", "SIDECAR_DEV_TOKEN is whose token?", "set both, or neither"
+        )
+
+
+def _ports(settings: Settings, command: Command) -> Iterator[Problem]:
+    doors = {
+        "SIDECAR_PORT": settings.port,
+        "SIDECAR_EGRESS_PORT": settings.egress_port,
+        "SIDECAR_ADMIN_PORT": settings.admin_port,
+    }
+    for name, port in doors.items():
+        other = next(first for first, its in doors.items() if its == port)
+        if port and other != name:
+            yield Problem("conflict", name, f"{port} is the port of {other} too", "give each door its own")
+
+
+def _page(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.page and settings.frontend_url:
+        yield Problem(
+            "conflict",
+            "SIDECAR_PAGE",
+            "the frontend has `/`",
+            "take out SIDECAR_PAGE or SIDECAR_FRONTEND_URL",
+        )
+
+
+RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
+    (frozenset({"egress_key", "egress_secret", "egress_secret_file"}), _egress_key),
+    (frozenset({"egress_host", "egress_secret", "egress_secret_file"}), _egress_bind),
+    (frozenset({"dev_user", "host", "platform"}), _dev_user),
+    (frozenset({"dev_user", "dev_token"}), _dev_token),
+    (frozenset({"port", "egress_port", "admin_port"}), _ports),
+    (frozenset({"page", "frontend_url"}), _page),
+)
+"""Which settings a rule reads, and the rule."""
+
+
+_WORKSPACE: Final = frozenset(Workspace.model_fields)
+
+
+def _kind(name: str, block: AgentBlock) -> Iterator[Problem]:
+    if block.kind not in KINDS and block.kind not in (
+        installed := {found.name for found in entry_points(group=DIALECTS)}
+    ):
+        accepted = ", ".join(f"`{kind}`" for kind in sorted(KINDS | installed))
+        wrong = f"`{block.kind}` is not spoken here"
+        yield Problem("invalid_value", agent_variable(name, "kind"), wrong, f"accepted: {accepted}")
+
+
+def _agent(name: str, block: AgentBlock, settings: Settings) -> Iterator[Problem]:
+    trust = discovery.trust(block.url, settings.workspace, block.trusted)
+    auth = discovery.auth(block.auth, trust.given, settings.workspace.credentials)
+    if auth == "static" and block.token is None and block.token_file is None:
+        yield Problem(
+            "missing_value",
+            agent_variable(name, "token"),
+            "AUTH=static, and there is no token",
+            "set it, or …__TOKEN_FILE",
+        )
+    if auth == "user" and not trust.given:
+        wrong = f"the user's token goes to trusted agents only, and of this one {trust.why}"
+        yield Problem(
+            "insecure", agent_variable(name, "auth"), wrong, "set …__TRUSTED=true if it may have it"
+        )
+    if discovery.is_exposed(block.url) and not block.plaintext and (trust.given or auth != "none"):
+        what = "the user's identity" if auth == "none" else "a credential"
+        wrong = f"{what} would go to another machine over plain http"
+        yield Problem(
+            "insecure", agent_variable(name, "url"), wrong, "use https://, or set …__PLAINTEXT=true"
+        )

@@ -1,0 +1,73 @@
+"""Kinds that are one text: addresses, names, secrets."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from policies import discovery
+from policies.secret import Secret
+from sidecar.settings.kinds import Accepts, grammar, reads
+
+
+def _address(text: str) -> str:
+    return discovery.agent_url(text).url
+
+
+def _workspace(text: str) -> str:
+    """With or without a scheme, a slash at the end, or what a person copies from a browser behind it."""
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    url = discovery.agent_url(f"{parts.scheme}://{parts.netloc}").url
+    if discovery.is_exposed(url):
+        raise ValueError("it is plain http to another machine, and the app's secret would go there")
+    return url
+
+
+def _credential(text: str) -> Secret:
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("it holds a character that no credential has")
+    return Secret(text)
+
+
+def _path_key(text: str) -> Secret:
+    if re.fullmatch(r"[A-Za-z0-9_-]{16,128}", text) is None:
+        raise ValueError("it is too short to be a secret, or cannot stand in a path")
+    return Secret(text)
+
+
+def _profile(text: str) -> str:
+    if re.fullmatch(r"profile:[\w.-]{1,64}", text) is None:
+        raise ValueError("it does not name a profile")  # it may be somebody's token: never shown
+    return text
+
+
+email = grammar(r"[^\s@,<>\"]{1,64}@[^\s@,<>\"]{1,189}", "e-mail address")
+
+Text = Annotated[str, reads(str), Accepts("a text")]
+Bind = Annotated[
+    str,
+    reads(grammar(r"[a-z0-9.-]{1,253}|[0-9a-f.]*:[0-9a-f:.]*", "address to bind", fold=True)),
+    Accepts("an address of this machine: `127.0.0.1`, `0.0.0.0`, `::1`, `localhost`"),
+]
+Address = Annotated[
+    str,
+    reads(_address),
+    Accepts("`http://` or `https://`, a host, perhaps a port and a path; no user name, query or fragment"),
+]
+WorkspaceHost = Annotated[
+    str, reads(_workspace), Accepts("the workspace's address, with or without `https://`")
+]
+KindName = Annotated[
+    str,
+    reads(grammar(r"[a-z][a-z0-9-]{0,62}", "kind", fold=True)),
+    Accepts("`responses`, or the name of an installed dialect"),
+]
+Email = Annotated[str, reads(email), Accepts("one e-mail address")]
+Credential = Annotated[Secret, reads(_credential), Accepts("a secret, in printable ASCII")]
+PathKey = Annotated[
+    Secret,
+    reads(_path_key),
+    Accepts("16 to 128 letters, digits, `-` or `_` (`openssl rand -hex 16` makes one)"),
+]
+Profile = Annotated[
+    str, reads(_profile), Accepts("`profile:<name>`, a profile of the Databricks command line")
+]
