@@ -1,4 +1,4 @@
-"""A pytest plug-in for `make fuzz`: every property test gets FUZZ times its examples, each time other ones."""
+"""A pytest plug-in for `make fuzz`: every property test gets FUZZ times its examples, others each time."""
 
 import os
 
