@@ -54,6 +54,7 @@ def _facts(agent: Agent | None, status: int, reason: str, text: str) -> Facts:
     )
     try:
         parts = urlsplit(agent.url)
+        port = parts.port or 443
     except ValueError:
         return known
     host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
@@ -62,7 +63,7 @@ def _facts(agent: Agent | None, status: int, reason: str, text: str) -> Facts:
     return known._replace(
         host=place,
         name=host,
-        peer=place if parts.netloc != host else f"{host}:443",
+        peer=f"{host}:{port}",
         origin=f"{parts.scheme}://{place}",
         app=_app(host),
         hosted=is_hosted(host),

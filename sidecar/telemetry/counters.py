@@ -1,0 +1,150 @@
+"""Integers, counted up while calls pass and read when somebody scrapes; labels come from closed sets.
+
+A label that is not known falls to `other`, so that no caller can make a new series (docs/metrics.md).
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, get_args
+
+from policies.agent import Door
+from policies.outcome import OUTCOMES
+from policies.refusal import Sent
+
+Requests = tuple[str, str, str, str]  # door, agent, route, outcome
+
+DOORS: Final = frozenset(get_args(Door))
+SENT: Final = frozenset(get_args(Sent))
+MODES: Final = ("raw", "translated", "synthesized", "collected")
+BOUNDS: Final = (0.05, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 120.0)  # seconds
+OTHER: Final = "other"
+NONE: Final = "none"
+
+ROUTES: Final = (
+    "/api/chat",
+    "/api/chat/{agent}",
+    "/agents/{agent}/invocations",
+    "/agents/{agent}/responses",
+    "/agents/{agent}/{rest}",
+    "/invocations",
+    "/responses",
+    "page",
+)
+_ROUTES: Final = frozenset(ROUTES)
+AGENTS: Final = 8  # that get a label of their own; the first that are known
+SERIES: Final = 128  # of requests; what is beyond counts under agent and route `other`
+ATTEMPTS: Final = 32
+NAMES: Final = 8  # of plug-ins, of reasons
+
+
+class Histogram:
+    """Counts by bucket; the last bucket has no bound."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as an exposition has them."""
+        rows, seen = [], 0
+        for bound, count in zip((*map(str, BOUNDS), "+Inf"), self.counts, strict=True):
+            seen += count
+            rows.append((bound, float(seen)))
+        return rows
+
+
+class Counters:
+    def __init__(self, known: Callable[[str], bool]) -> None:
+        """`known` says whether there is an agent of this name."""
+        self._known = known
+        self.agents: set[str] = set()
+        self.requests: dict[Requests, int] = {}
+        self.durations: dict[str, Histogram] = {}
+        self.first_bytes: dict[str, Histogram] = {}
+        self.attempts: dict[tuple[str, str, str], int] = {}
+        self.modes: dict[str, int] = dict.fromkeys(MODES, 0)
+        self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
+        self.plugins: dict[str, int] = {}
+        self.bytes: dict[str, int] = dict.fromkeys(sorted(DOORS), 0)
+
+    def agent(self, name: str) -> str:
+        """The label of an agent."""
+        if name in self.agents or name == NONE:
+            return name
+        if len(self.agents) < AGENTS and self._known(name):
+            self.agents.add(name)
+            return name
+        return OTHER
+
+    def expect(self, agents: Iterable[str], routes: Sequence[tuple[str, str]], within: int = 96) -> None:
+        """Series that are there, at zero, before anything happens: an alert sees the first failure too."""
+        for agent in map(self.agent, agents):
+            self.durations.setdefault(agent, Histogram())
+            self.first_bytes.setdefault(agent, Histogram())
+            for door, route in routes:
+                for outcome in EXPECTED:
+                    if len(self.requests) < within:
+                        self.requests.setdefault((door, agent, route, outcome), 0)
+
+    def request(self, door: str, agent: str, route: str, outcome: str, size: int) -> None:
+        key = (door, agent, route, outcome)
+        if key not in self.requests:
+            key = self._folded(key)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        self.bytes[key[0]] = self.bytes.get(key[0], 0) + size
+
+    def took(self, agent: str, seconds: float, first_byte: float | None) -> None:
+        if (histogram := self.durations.get(agent)) is None:
+            agent = self.agent(agent)
+            histogram = self.durations.setdefault(agent, Histogram())
+        histogram.observe(seconds)
+        if first_byte is not None:
+            if (histogram := self.first_bytes.get(agent)) is None:
+                histogram = self.first_bytes.setdefault(agent, Histogram())
+            histogram.observe(first_byte)
+
+    def attempt(self, agent: str, sent: str, result: str) -> None:
+        key = (
+            self.agent(agent),
+            sent if sent in SENT else OTHER,
+            result if result == "answered" or result in OUTCOMES else OTHER,
+        )
+        if key not in self.attempts and len(self.attempts) >= ATTEMPTS:
+            key = (OTHER, OTHER, OTHER)
+        self.attempts[key] = self.attempts.get(key, 0) + 1
+
+    def mode(self, mode: str) -> None:
+        if mode in self.modes:
+            self.modes[mode] += 1
+
+    def named(self, counts: dict[str, int], name: str, by: int = 1) -> None:
+        """Count under a name of which there may be only so many."""
+        if name not in counts and len(counts) >= NAMES:
+            name = OTHER
+        counts[name] = counts.get(name, 0) + by
+
+    def _folded(self, key: Requests) -> Requests:
+        door, agent, route, outcome = key
+        key = (
+            door if door in DOORS else OTHER,
+            self.agent(agent),
+            route if route in _ROUTES else OTHER,
+            outcome if outcome in OUTCOMES else "internal_error",
+        )
+        if key in self.requests or len(self.requests) < SERIES:
+            return key
+        return (OTHER, OTHER, OTHER, key[3])
+
+
+# What can end a call to an agent; endings of the frontend and of the way to us are made when they happen.
+EXPECTED: Final = tuple(
+    code
+    for code, row in OUTCOMES.items()
+    if row.who in ("nobody", "agent", "caller") or code in ("credential_unavailable", "internal_error")
+)

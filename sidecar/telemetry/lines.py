@@ -1,0 +1,78 @@
+"""One line of the log, JSON for machines or plain for eyes; in neither can a caller's text move a cursor."""
+
+import json
+import time
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+# C1 controls, DEL, the separators that some readers end a line at, and what turns the direction of text.
+_UNSEEN: Final = (
+    *range(0x7F, 0xA0),
+    0x2028,
+    0x2029,
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x20), *_UNSEEN)}
+SHOWN: Final = ESCAPED | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
+
+
+def stamp(at: float) -> str:
+    """UTC, to the millisecond."""
+    second = int(at)
+    return _second(second) + _THOUSANDTHS[int((at - second) * 1000)]
+
+
+_THOUSANDTHS: Final = tuple(f".{number:03d}Z" for number in range(1000))
+
+
+@lru_cache(2)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+
+
+def json_line(facts: dict[str, Any]) -> bytes:
+    facts["ts"] = stamp(facts["ts"])
+    try:
+        line = orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or something that is no JSON
+        return json.dumps(facts, default=repr).encode() + b"\n"
+    if line.isascii():
+        return line
+    return line.decode().translate(ESCAPED_JSON).encode()
+
+
+ESCAPED_JSON: Final = {code: text for code, text in ESCAPED.items() if code >= 0x7F}
+
+
+def plain_line(facts: dict[str, Any]) -> bytes:
+    """`12:34:56.789 INFO    message  name=value …`"""
+    facts = dict(facts)
+    at, level, message = stamp(facts.pop("ts")), facts.pop("level"), facts.pop("msg")
+    traceback = facts.pop("traceback", "")
+    if message == "request":
+        message = "{method} {route} → {agent} {status} {outcome} {ms} ms".format_map(facts)
+        for name in ("method", "route", "agent", "status", "outcome", "ms"):
+            del facts[name]
+    rest = "  ".join(f"{name}={_shown(value)}" for name, value in facts.items() if value not in (None, ""))
+    line = f"{at[11:23]} {level.upper():<7} {shown(str(message))}" + (f"  {rest}" if rest else "")
+    for row in traceback.splitlines():
+        line += "\n    " + shown(row)
+    return line.encode("utf-8", "replace") + b"\n"
+
+
+def shown(text: str) -> str:
+    """Text that stays on its line and moves no cursor."""
+    return text.translate(SHOWN)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        text = shown(value)
+        return f'"{text}"' if " " in text else text
+    return shown(str(value))

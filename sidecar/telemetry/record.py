@@ -1,0 +1,134 @@
+"""What is kept of one exchange, from the moment it is accepted: names, numbers and times, and nobody's words.
+
+One record serves the counters, the log line and the tap. The edge sets `first_byte`, `bytes`, `streaming`,
+`status`, `owner` and the ids as plain attributes; the middleware tell the rest as notes:
+
+    stream             raw | translated | synthesized | collected: how the answer was brought to the caller
+    attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
+    attempts, sent     how many there were, and what had left in the last
+    credential         which kind of credential was added: app | user | static | none
+    identity_received, identity_removed, identity_sent     names of identity headers
+    shape, shape_sent  input | messages | text: the body's shape as it came, and as it left
+    bytes_sent         size of the body as it left
+    trace_id           the trace that the agent named
+    plugin_failed      the name of a plug-in that raised
+"""
+
+from typing import Any, Final, NamedTuple
+
+from policies.agent import Agent
+from policies.refusal import Refusal, Sent
+
+ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
+LONGEST: Final = 200  # characters of one text
+MEMBERS: Final = 24  # of one list of names
+
+
+Note = tuple[float, str, Any]  # at (monotonic seconds), what, value
+
+
+class Said(NamedTuple):
+    """What a refusal said. The exception itself is let go: its frames hold the call."""
+
+    code: str
+    status: int
+    agent_status: int | None
+    sent: Sent
+    detail: str | None
+    hint: str | None
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> "Said":
+        detail, hint = (text and text[:500] for text in (refusal.detail, refusal.hint))
+        return cls(refusal.code, refusal.status, refusal.agent_status, refusal.sent, detail, hint)
+
+
+class Record:
+    __slots__ = (
+        "agent",
+        "agent_name",
+        "agent_request_id",
+        "bytes",
+        "bytes_in",
+        "dialect",
+        "door",
+        "ended",
+        "first_byte",
+        "method",
+        "notes",
+        "outcome",
+        "owner",
+        "refusal",
+        "removed",
+        "request_id",
+        "room",
+        "route",
+        "started",
+        "status",
+        "streaming",
+        "time",
+        "trace_id",
+        "wants_stream",
+    )
+
+    def __init__(
+        self, request_id: str, door: str, route: str, method: str, started: float, time: float
+    ) -> None:
+        self.request_id, self.door, self.route, self.method = request_id, door, route, method
+        self.started = started  # seconds of the monotonic clock, like `first_byte` and `ended`
+        self.time = time  # seconds since 1970
+        self.first_byte: float | None = None
+        self.ended = 0.0
+        self.bytes = 0  # of the answer's body
+        self.bytes_in: int | None = None  # of the request's; None: not known beforehand
+        self.streaming = False  # an event stream is open to the caller
+        self.status = 0  # what the caller was told; 0: nothing
+        self.outcome = ""
+        self.agent: Agent | None = None
+        self.agent_name = "none"
+        self.agent_request_id = ""
+        self.trace_id = ""
+        self.dialect = ""
+        self.wants_stream: bool | None = None
+        self.removed = 0  # identity headers
+        self.refusal: Said | None = None
+        self.owner: bytes | None = None  # who may look at it through the front door
+        self.notes: list[Note] = []
+        self.room = ROOM
+
+    def note(self, at: float, what: str, value: Any) -> None:
+        """One fact more, as long as there is room."""
+        kind = type(value)
+        if kind is str and len(value) <= LONGEST:
+            size = len(value)
+        elif kind is int:
+            size = 0
+        else:
+            value = bounded(value)
+            size = sum(map(_size, value)) if type(value) is list else _size(value)
+        self.room -= 40 + size
+        if self.room >= 0:
+            self.notes.append((at, what, value))
+
+    def facts(self) -> dict[str, Any]:
+        """The last value of each note."""
+        return {what: value for _, what, value in self.notes}
+
+
+def bounded(value: Any) -> Any:
+    """A note's value as it is kept: short, flat, and nothing that could hold a body."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_member(member) for member in list(value)[:MEMBERS]]
+    return type(value).__name__
+
+
+def _member(value: Any) -> Any:
+    return type(value).__name__ if isinstance(value, (list, tuple, set, frozenset)) else bounded(value)
+
+
+def _size(member: Any) -> int:
+    return 40 + (len(member) if isinstance(member, str) else 0)

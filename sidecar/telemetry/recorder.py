@@ -1,0 +1,244 @@
+"""Where each call's record ends: in the counters, in one line of the log, and in the tap."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from middleware.exchange import Body, Call, Reply
+from policies import outcome
+from policies.agent import Agent
+from policies.outcome import OUTCOMES, Ending
+from policies.refusal import Refusal
+from policies.secret import Secret
+from sidecar.telemetry import faults, handler
+from sidecar.telemetry.counters import ROUTES, Counters
+from sidecar.telemetry.log import Log
+from sidecar.telemetry.metrics import Exposition, Tokens
+from sidecar.telemetry.record import Record, Said
+from sidecar.telemetry.tap import Tap
+
+# How loud an outcome is: what a caller did is his own affair, what we or an agent did somebody should see.
+LEVEL: Final = {
+    code: "error"
+    if code == "internal_error"
+    else "info"
+    if row.who in ("nobody", "caller") or code in ("agent_refused", "draining")
+    else "warning"
+    for code, row in OUTCOMES.items()
+}
+LOGGED: Final = ("stream", "attempts", "sent", "trace_id")
+
+
+class Known(Protocol):
+    """The agents that are known (middleware.kit.Agents satisfies it)."""
+
+    def get(self, name: str) -> Agent | None: ...
+
+
+class Telemetry:
+    """A `Recorder` for the chain, and the edge's own book of what it is answering.
+
+    `record = begin(…)` when a request is accepted; then the chain ends it (`observe`), or `turned_away` does,
+    or `finish`. A record that has ended stays as it is, so a safe `finish` in a `finally` costs nothing.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        agents: Known,
+        *,
+        tokens: Tokens | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.log = log
+        self.counters = Counters(lambda name: agents.get(name) is not None)
+        self.open: dict[str, Record] = {}
+        self.tap = Tap(self.open)
+        self._exposition = Exposition(self.counters, tokens)
+        self._clock, self._now = clock, now
+        self._hidden: list[str] = []
+        self._rate = handler.Rate(clock=clock)
+
+    # --- the edge ------------------------------------------------------------------------------------------
+
+    def begin(self, request_id: str, door: str, route: str, method: str) -> Record:
+        """A request was accepted; its id is unique among those in flight."""
+        record = Record(request_id, door, route, method[:16], self._clock(), self._now())
+        self.open[request_id] = record
+        return record
+
+    def turned_away(self, door: str, route: str, refusal: Refusal, request_id: str, method: str = "") -> None:
+        """A request was refused before it became a call. The record, if there is one, is found by its id."""
+        record = self.open.get(request_id) or Record(
+            request_id, door, route, method[:16], self._clock(), self._now()
+        )
+        record.refusal = Said.of(refusal)
+        self._finish(record, outcome.outcome(refusal.code), refusal.status)
+
+    def finish(self, record: Record, ending: Ending, status: int = 0) -> None:
+        """The end of a request that took no chain; nothing where the record has ended already."""
+        if not record.outcome:
+            self._finish(record, ending if ending in OUTCOMES else "internal_error", status)
+
+    def identity(self, record: Record, removed: dict[str, int], *, believed: bool) -> None:
+        """Identity headers that were taken off, by name."""
+        for name, count in removed.items():
+            unlikely = believed and not (record.door == "front" and name == "x-app-user-email")
+            self.counters.named(self.counters.removed, "malformed" if unlikely else "not_believed", count)
+            record.removed += count
+        if removed:
+            record.note(self._clock(), "identity_removed", sorted(removed))
+
+    # --- the chain -----------------------------------------------------------------------------------------
+
+    def began(self, call: Call) -> None:
+        record = self.open.get(call.request_id)
+        if record is None:
+            record = self.begin(call.request_id, call.caller.door, "other", call.method)
+        agent, body = call.agent, call.body
+        record.agent = agent
+        record.agent_name = agent.name if len(agent.name) <= 63 else agent.name[:63]
+        record.dialect = call.dialect
+        record.wants_stream = call.wants_stream
+        record.bytes_in = len(body.raw) if type(body) is Body else body.length  # type: ignore[union-attr]
+
+    def note(self, call: Call, what: str, value: Any) -> None:
+        record = self.open.get(call.request_id)
+        if record is None:
+            return
+        record.note(self._clock(), what, value)
+        if (count := _COUNTED.get(what)) is not None:
+            count(self.counters, record, value)
+
+    def refused(self, call: Call, refusal: Refusal) -> None:
+        if record := self.open.get(call.request_id):
+            record.refusal = Said.of(refusal)
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        self.broke(error, call)
+        if record := self.open.get(call.request_id):
+            record.refusal = Said("internal_error", 500, None, "full", None, None)
+
+    def ended(self, call: Call, reply: Reply | None, ending: Ending) -> None:
+        record = self.open.get(call.request_id)
+        if record is None or record.outcome:
+            return
+        status = reply.status if reply else 0
+        if record.refusal is not None:
+            ending = outcome.outcome(record.refusal.code)
+        elif ending not in OUTCOMES:
+            ending = "internal_error" if reply else "caller_left"
+        elif ending == "ok" and status >= 400:
+            ending = outcome.of_answer(status)
+        self._finish(record, ending, status)
+
+    def _finish(self, record: Record, ending: str, status: int) -> None:
+        record.outcome = ending
+        record.ended = ended = self._clock()
+        if not record.status:
+            record.status = status
+        if self.open.get(record.request_id) is record:
+            del self.open[record.request_id]
+        counters, first = self.counters, record.first_byte
+        counters.request(record.door, record.agent_name, record.route, ending, record.bytes)
+        if record.agent is not None:
+            counters.took(
+                record.agent_name, ended - record.started, first and max(0.0, first - record.started)
+            )
+        if record.agent is not None or (record.refusal is not None and record.route in ROUTES):
+            self.tap.add(record)
+        level = LEVEL[ending] if record.door != "admin" or record.refusal else "debug"
+        if self.log.writes(level):
+            self.log.write(level, self._line(record, level))
+
+    def _line(self, record: Record, level: str) -> dict[str, Any]:
+        started, first = record.started, record.first_byte
+        facts: dict[str, Any] = {
+            "ts": record.time,
+            "level": level,
+            "msg": "request",
+            "request_id": record.request_id,
+            "door": record.door,
+            "method": record.method,
+            "route": record.route,
+            "agent": record.agent_name,
+            "outcome": record.outcome,
+            "status": record.status,
+            "ms": int((record.ended - started) * 10_000) / 10,  # round() costs three times as much
+            "bytes": record.bytes,
+        }
+        if first:
+            facts["first_byte_ms"] = int(max(0.0, first - started) * 10_000) / 10
+        if record.agent_request_id:
+            facts["agent_request_id"] = record.agent_request_id
+        if record.trace_id:
+            facts["trace_id"] = record.trace_id
+        if record.notes:
+            noted = record.facts()
+            facts.update((name, noted[name]) for name in LOGGED if name in noted)
+        if record.removed:
+            facts["removed"] = record.removed
+        if (refusal := record.refusal) is not None:
+            facts["code"] = refusal.code
+            facts["sent"] = refusal.sent
+            if refusal.detail:
+                facts["cause"] = faults.without(refusal.detail, self._hidden)
+            if refusal.hint:
+                facts["hint"] = faults.without(refusal.hint, self._hidden)
+        return facts
+
+    # --- the process ---------------------------------------------------------------------------------------
+
+    def expect(self, agents: Iterable[str], routes: Sequence[tuple[str, str]]) -> None:
+        """The agents, and the (door, route) pairs by which they will be called: their series begin at 0."""
+        self.counters.expect(agents, routes)
+
+    def hide(self, *secrets: Secret) -> None:
+        """Texts that must never come out, wherever they turn up."""
+        self._hidden.extend(secret.reveal() for secret in secrets if len(secret.reveal()) > 3)
+
+    def say(self, level: str, message: str, **facts: Any) -> None:
+        """A line about the process itself."""
+        self.log.say(level, message, **facts)
+
+    def broke(self, error: BaseException, call: Call | None = None) -> None:
+        """A fault of ours or of a plug-in, with its traceback in one field; once a second for each kind."""
+        kind = f"{type(error).__qualname__} {error.__traceback__ and error.__traceback__.tb_lineno}"
+        held = self._rate.passes(kind)
+        if held is None:
+            return
+        about = {"request_id": call.request_id, "agent": call.agent.name[:63]} if call else {}
+        more = {"held_back": held} if held else {}
+        text = faults.told(error, self._hidden, call)
+        self.say("error", "something went wrong on our side", **about, **more, traceback=text)
+
+    def listen(self) -> Callable[[], None]:
+        """Take what libraries log, too. Returns what undoes it."""
+        return handler.listen(handler.Handler(self.log, lambda: self._hidden, self._rate))
+
+    async def metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its Content-Type, OpenMetrics where it is accepted."""
+        self._exposition.dropped = self.log.dropped
+        return await self._exposition.render(self.open.values(), accept)
+
+    def flush(self) -> None:
+        """Write the lines that are waiting; the sweep calls it a few times a second."""
+        self.log.flush()
+
+    def close(self) -> None:
+        """The last lines, with half a second for a slow reader."""
+        self.log.flush(patience=0.5)
+
+
+def _attempt(counters: Counters, record: Record, value: Any) -> None:
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        counters.attempt(record.agent_name, str(value[0]), str(value[1]))
+
+
+# Notes that are counted as well.
+_COUNTED: Final[dict[str, Callable[[Counters, Record, Any], None]]] = {
+    "attempt": _attempt,
+    "stream": lambda counters, _, value: counters.mode(value),
+    "plugin_failed": lambda counters, _, value: counters.named(counters.plugins, str(value)[:63]),
+}

@@ -1,0 +1,126 @@
+"""The last calls, for whoever asks what became of one: names, sizes and times, nothing that was said."""
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from sidecar.telemetry.lines import stamp
+from sidecar.telemetry.record import Record
+
+CALLS: Final = 200
+_KEY: Final = os.urandom(32)
+_SHORT: Final = ("stream", "attempts", "sent")
+
+
+def owner(*who: str) -> bytes:
+    """Stands for a caller (an e-mail, an address) in a record; means nothing outside this process."""
+    return blake2b("\0".join(who).encode("utf-8", "replace"), key=_KEY, digest_size=16).digest()
+
+
+class Tap:
+    """Calls that are open, and the last that have ended. Bounded: a record holds bounded notes only."""
+
+    def __init__(self, open_records: Mapping[str, Record], keep: int = CALLS) -> None:
+        self._open = open_records
+        self._ended: deque[Record] = deque()
+        self._keep = keep
+        self._by_id: dict[str, Record] = {}
+
+    def add(self, record: Record) -> None:
+        """Keep a record whose call has ended."""
+        if len(self._ended) >= self._keep:
+            oldest = self._ended.popleft()
+            if self._by_id.get(oldest.request_id) is oldest:
+                del self._by_id[oldest.request_id]
+        self._ended.append(record)
+        self._by_id[record.request_id] = record
+
+    def list(self) -> list[dict[str, Any]]:
+        """One line for each, the newest first; open ones before all."""
+        opened = [record for record in self._open.values() if record.agent is not None]
+        return [_short(record) for record in (*reversed(opened), *reversed(self._ended))]
+
+    def get(self, request_id: str, owner: bytes | None = None) -> dict[str, Any] | None:
+        """Everything about one call. With an `owner`, only if it is that caller's; else None."""
+        record = self._open.get(request_id) or self._by_id.get(request_id)
+        if record is None or (owner is not None and record.owner != owner):
+            return None
+        return _whole(record)
+
+
+def _short(record: Record) -> dict[str, Any]:
+    facts = record.facts()
+    return {
+        "request_id": record.request_id,
+        "at": stamp(record.time),
+        "door": record.door,
+        "method": record.method,
+        "route": record.route,
+        "agent": record.agent_name,
+        "outcome": record.outcome or None,
+        "status": record.status or None,
+        "ms": _ms(record, record.ended),
+        **{name: facts[name] for name in _SHORT if name in facts},
+    }
+
+
+def _whole(record: Record) -> dict[str, Any]:
+    facts, agent, refusal = record.facts(), record.agent, record.refusal
+    return {
+        **_short(record),
+        "agent_request_id": record.agent_request_id or None,
+        "trace_id": facts.get("trace_id") or record.trace_id or None,
+        "dialect": record.dialect or None,
+        "wants_stream": record.wants_stream,
+        "agent": agent
+        and {
+            "name": agent.name,
+            "kind": agent.kind,
+            "auth": agent.auth,
+            "trusted": agent.trusted,
+        },
+        "identity": {name: facts.get(f"identity_{name}", []) for name in ("received", "removed", "sent")},
+        "body": {
+            "shape": facts.get("shape"),
+            "shape_sent": facts.get("shape_sent", facts.get("shape")),
+            "bytes": record.bytes_in,
+            "bytes_sent": facts.get("bytes_sent", record.bytes_in),
+        },
+        "answer": {"bytes": record.bytes, "first_byte_ms": _ms(record, record.first_byte)},
+        "stream": facts.get("stream"),
+        "attempts": [
+            {"sent": value[0], "result": value[1]}
+            for _, what, value in record.notes
+            if what == "attempt" and isinstance(value, list) and len(value) == 2
+        ],
+        "refusal": refusal
+        and {
+            "code": refusal.code,
+            "status": refusal.status,
+            "agent_status": refusal.agent_status,
+            "sent": refusal.sent,
+            "detail": refusal.detail,
+            "hint": refusal.hint,
+        },
+        "timeline": _timeline(record),
+    }
+
+
+def _timeline(record: Record) -> list[dict[str, Any]]:
+    """What happened when, in milliseconds from the request's head."""
+    moments: list[tuple[float, str, Any]] = [(record.started, "accepted", None), *record.notes]
+    if record.first_byte:
+        moments.append((record.first_byte, "first_byte", None))
+    if record.ended:
+        moments.append((record.ended, "ended", record.outcome))
+    moments.sort(key=lambda moment: moment[0])
+    return [
+        {"ms": _ms(record, at), "what": what} | ({} if value is None else {"value": value})
+        for at, what, value in moments
+    ]
+
+
+def _ms(record: Record, at: float | None) -> float | None:
+    return round(max(0.0, at - record.started) * 1000, 3) if at else None
