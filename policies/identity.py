@@ -22,7 +22,7 @@ _NAMES: Final = frozenset(IDENTITY)
 _VISIBLE: Final = bytes(code for code in range(0x21, 0x7F) if code != ord(","))  # a list is not one token
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _NAME: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,252}[\x21-\x7e])?")
-_KEYED: Final = re.compile(r"/~([0-9a-f]{32})(?=/|$)")
+_KEYED: Final = re.compile(r"/~([0-9a-f]{32})(?=/|\Z)")
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 

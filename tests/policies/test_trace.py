@@ -1,0 +1,88 @@
+"""A caller's trace goes on, or a new one starts."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.trace import continued_or_new
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+NEW, SPAN = "a" * 32, "b" * 16
+RANDOM = NEW + SPAN
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+def test_a_valid_trace_goes_on_with_a_span_of_ours_sampled_as_it_was(flags: str):
+    """O04"""
+    trace = continued_or_new(f"00-{TRACE}-{PARENT}-{flags}", "vendor=1", RANDOM)
+    assert trace == (f"00-{TRACE}-{SPAN}-{flags}", "vendor=1", TRACE)
+
+
+@pytest.mark.parametrize(("given_flags", "kept"), [("03", "01"), ("fe", "00"), ("ff", "01")])
+def test_flags_that_we_do_not_know_are_not_promised_on(given_flags: str, kept: str):
+    assert continued_or_new(f"00-{TRACE}-{PARENT}-{given_flags}", None, RANDOM).traceparent.endswith(
+        f"-{kept}"
+    )
+
+
+@pytest.mark.parametrize(
+    "traceparent", [f"cc-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01-what-comes-later"]
+)
+def test_a_later_version_goes_on_as_ours(traceparent: str):
+    assert continued_or_new(traceparent, None, RANDOM).traceparent == f"00-{TRACE}-{SPAN}-01"
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        None,
+        "",
+        "garbage",
+        f"00-{TRACE}-{PARENT}",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE[1:]}-{PARENT}-01",
+        f" 00-{TRACE}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01\n",
+        f"00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01",
+    ],
+)
+def test_without_a_valid_one_a_new_trace_starts_and_no_state_is_handed_on(traceparent: str | None):
+    """O04"""
+    assert continued_or_new(traceparent, "vendor=1", RANDOM) == (f"00-{NEW}-{SPAN}-01", None, NEW)
+
+
+@pytest.mark.parametrize(
+    ("tracestate", "kept"),
+    [
+        ("a=1,b=2", "a=1,b=2"),
+        ("x=" + "1" * 510, "x=" + "1" * 510),
+        ("x=" + "1" * 598, None),
+        ("x=é", None),
+        ("x=\r\n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_state_is_handed_on_unless_it_is_too_long_or_no_text(tracestate: str | None, kept: str | None):
+    """O04"""
+    assert continued_or_new(f"00-{TRACE}-{PARENT}-01", tracestate, RANDOM).tracestate == kept
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.from_regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-x)?", fullmatch=True),
+    ),
+    st.text(max_size=20),
+)
+def test_what_goes_out_is_always_a_valid_trace_that_continues_ours(traceparent: str, tracestate: str):
+    trace = continued_or_new(traceparent, tracestate, RANDOM)
+    assert re.fullmatch(rf"00-{trace.trace_id}-{SPAN}-0[01]", trace.traceparent)
+    assert trace.trace_id == NEW or trace.trace_id in traceparent
