@@ -87,13 +87,12 @@ def route(door: Door, method: str, target: Target) -> Route:
     Refusal 405 `method_not_allowed` for anything but POST on /api/chat.
     """
     path, query = target
-    if path == "/api/chat" or path.startswith("/api/chat/"):
-        name = path[10:] or None
-        if name is None or NAME.fullmatch(name):
-            if method != "POST":
-                raise Refusal(405, "method_not_allowed", hint="POST a body with `input` or `messages`.")
-            return Route("/api/chat/{agent}" if name else "/api/chat", "chat", name, "/invocations")
-    elif path.startswith("/agents/"):
+    if path == "/api/chat" or (path.startswith("/api/chat/") and NAME.fullmatch(path, 10)):
+        if method != "POST":
+            raise Refusal(405, "method_not_allowed", hint="POST a body with `input` or `messages`.")
+        name = path[10:]
+        return Route("/api/chat/{agent}" if name else "/api/chat", "chat", name or None, "/invocations")
+    if path.startswith("/agents/"):
         name, _, rest = path[8:].partition("/")
         if NAME.fullmatch(name):
             if method == "POST" and rest in ("invocations", "responses"):
