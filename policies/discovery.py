@@ -48,8 +48,8 @@ def is_agent_name(text: str) -> bool:
 def agent_url(text: str) -> Address:
     """The origin and base path of an agent, as an operator wrote it, in one spelling.
 
-    Scheme and host in lower case, no default port, no slash at the end, no chat path behind it. AddressError for
-    what is no plain http(s) address, and for addresses that only a machine's own metadata service has.
+    Scheme and host in lower case, no default port, no slash at the end, no chat path behind it. AddressError
+    for what is no plain http(s) address, and for addresses that only a machine's own metadata service has.
     """
     if not text:
         raise AddressError("it is empty")
@@ -100,7 +100,7 @@ def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust
         return Trust(False, f"it is under {domain}, but not https")
     if not workspace.id:
         return Trust(True, f"it is https under {domain}, and no DATABRICKS_WORKSPACE_ID narrows that")
-    # `<app>-<workspace id>`: who names an app in another workspace chooses how this label begins, never its end.
+    # `<app>-<workspace id>`: who names an app of another workspace chooses how this begins, never its end.
     if host.partition(".")[0].endswith("-" + workspace.id):
         return Trust(True, f"it is an app of this workspace, under {domain}")
     return Trust(False, f"it is under {domain}, but not an app of workspace {workspace.id}")

@@ -54,4 +54,4 @@ def notices(agents: Iterable[Agent]) -> Iterator[str]:
         if not agent.trusted:
             yield f"agent {agent.name}: the user's identity is withheld from it, because {agent.why_trusted}"
             if agent.auth == "app":
-                yield f"agent {agent.name}: it gets the app's own credential, because AUTH=app says so, although it is not trusted"
+                yield f"agent {agent.name}: it gets the app's credential all the same: AUTH=app"

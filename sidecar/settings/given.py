@@ -1,4 +1,4 @@
-"""Which variables were given, sorted: settings, agents' blocks, plug-ins' own, and names that nobody knows."""
+"""Which variables were given: settings, agents' blocks, plug-ins' own, and names that nobody knows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ _LONGEST: Final = 65536  # bytes of a secret's file that are read
 
 @dataclass
 class Given:
-    """`values`: the texts, by variable. `agents`: by agent and key. `named`: the variable that a person wrote."""
+    """The variables, sorted; what was wrong with them so far is noted beside them."""
 
-    values: dict[str, str] = field(default_factory=dict)
-    agents: dict[str, dict[str, str]] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)  # text, by variable
+    agents: dict[str, dict[str, str]] = field(default_factory=dict)  # text, by agent and key
     plugins: dict[str, str] = field(default_factory=dict)
-    named: dict[tuple[str, ...], str] = field(default_factory=dict)
+    named: dict[tuple[str, ...], str] = field(default_factory=dict)  # for each place, what a person wrote
     broken: set[str] = field(default_factory=set)  # fields that are wrong by themselves
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ def _default(given: Given, address: str | None) -> None:
     path = ("agents", "default", "url")
     if address is not None and not address.strip():
         given.notices.append(
-            f"{AGENT_APP_URL} is empty: the name behind `valueFrom` in app.yaml and that of the app's resource differ"
+            f"{AGENT_APP_URL} is empty: `valueFrom` in app.yaml and the name of the app's resource differ"
         )
     elif address is not None and path in given.named:
         given.notices.append(f"{given.named[path]} is set and wins over {AGENT_APP_URL}")

@@ -1,18 +1,12 @@
 """Kinds that are lists, separated by commas: networks, hosts, origins, paths, names."""
 
-import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Final
+from typing import Annotated
 
 from policies import discovery
+from policies.headers import openable
 from sidecar.settings.kinds import Accepts, each, grammar, shown
 from sidecar.settings.texts import email
-
-# What carries an identity, a credential or the framing is never opened by a setting.
-CLOSED_HEADERS: Final = re.compile(
-    r"authorization|cookie|host|forwarded|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect"
-    r"|content-(length|encoding)|x-forwarded-.*|x-real-ip|x-app-user-.*"
-)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -43,8 +37,8 @@ _header_name = grammar(r"[a-z0-9-]{1,64}", "header name", fold=True)
 
 
 def _header(text: str) -> str:
-    if CLOSED_HEADERS.fullmatch(name := _header_name(text)):
-        raise ValueError(f"`{name}` is never handed on by a setting")
+    if not openable(name := _header_name(text)):
+        raise ValueError(f"`{name}` carries an identity, a credential or the framing, and stays closed")
     return name
 
 

@@ -1,6 +1,6 @@
 """From variables to settings: everything that is wrong is said at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from pydantic import ValidationError
@@ -19,18 +19,23 @@ _BY_PLACE: Final = {v.path: v for v in VARIABLES.values()} | {(v.name,): v for v
 
 
 def load(
-    environ: Mapping[str, str], *, command: Command = "serve", files: Mapping[str, str] | None = None
+    environ: Mapping[str, str],
+    *,
+    command: Command = "serve",
+    env_file: Mapping[str, str] | None = None,
+    also: Callable[[Settings], Iterable[Problem]] = lambda settings: (),
 ) -> Settings:
-    """What these variables mean for this command; `files` has those of an env file, which the environment wins over.
+    """What these variables mean for this command. SettingsError with every problem there is.
 
-    SettingsError with every problem there is.
+    The environment wins over what stands in an `env_file`. `also` may find further problems.
     """
-    given = sort({**(files or {}), **environ})
+    filed = env_file or {}
+    given = sort({**filed, **environ})
     settings, chosen = resolved(_validated(given), given, command)
-    found = [*given.problems, *problems(settings, given, command)]
+    found = [*given.problems, *problems(settings, given, command), *also(settings)]
     if found:
         raise SettingsError(found)
-    from_file = set(files or {}) - set(environ)
+    from_file = filed.keys() - environ.keys()
     settings._sources.update(
         {path: f"{name} (env file)" if name in from_file else name for path, name in given.named.items()}
     )

@@ -6,7 +6,7 @@ from typing import Final
 from policies import discovery
 from sidecar.settings.given import Given
 from sidecar.settings.model import NO_EFFECT_YET, Settings
-from sidecar.settings.variables import PLUGIN, agent_variable
+from sidecar.settings.variables import AGENTS, agent_variable
 
 _PLATFORM: Final = {
     "DATABRICKS_APP_NAME": "app_name",
@@ -26,34 +26,35 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
         for changed in discovery.agent_url(given.agents[name]["url"].strip()).notices:
             yield f"{given.named[('agents', name, 'url')]}: {changed}"
         if block.token and block.auth != "static":
-            yield f"{agent_variable(name, 'token')} is not used: {agent_variable(name, 'auth')} is `{block.auth}`, not `static`"
+            yield f"{agent_variable(name, 'token')} is not used: AUTH is `{block.auth}`, not `static`"
 
 
-def unclaimed(settings: Settings, plugins: Iterable[str]) -> Iterator[str]:
-    """A sentence for each variable of a plug-in that is not in the list of middleware."""
-    claimed = tuple(f"{PLUGIN}{name.upper().replace('-', '_')}__" for name in plugins)
+def unclaimed(settings: Settings, sections: Iterable[str]) -> Iterator[str]:
+    """A sentence for each SIDECAR_PLUGIN_* in no section, which is what a plug-in's variables begin with."""
+    held = tuple(sections)
     for name in settings.plugin_env:
-        if not name.startswith(claimed):
+        if not name.startswith(held):
             yield f"{name} is read by nobody: its plug-in is not in SIDECAR_MIDDLEWARE"
 
 
 def _no_effect(given: Given) -> Iterator[str]:
     for path, name in given.named.items():
-        known = f"SIDECAR_AGENTS__<NAME>__{path[2].upper()}" if path[0] == "agents" else name
-        if known in NO_EFFECT_YET:
-            yield f"{name} has no effect yet"
+        if path[0] == "agents":
+            text = given.agents.get(path[1], {}).get(path[2], "").strip().lower()
+            known = {f"{AGENTS}<NAME>__{path[2].upper()}", f"{AGENTS}<NAME>__{path[2].upper()}={text}"}
+            said = f"{name}={text}"
+        else:
+            known, said = {name}, name
+        if not NO_EFFECT_YET.isdisjoint(known):
+            yield f"{said} has no effect yet"
 
 
 def _platform(settings: Settings) -> Iterator[str]:
-    absent = [name for name, field in _PLATFORM.items() if not getattr(settings, field)]
+    absent = " and ".join(name for name, field in _PLATFORM.items() if not getattr(settings, field))
     if settings.platform == "on" and absent:
-        yield f"SIDECAR_PLATFORM=on although {' and '.join(absent)} is not set: whoever reaches the front is believed"
-    if settings.platform is None and absent and settings.app_name:
-        said = (
-            "identity headers at the front are believed from SIDECAR_TRUST only"
-            if settings.trust
-            else "nobody is believed at the front"
-        )
-        yield f"DATABRICKS_APP_NAME is set, but {' and '.join(absent)} is not: this does not count as the platform, and {said}"
+        yield f"SIDECAR_PLATFORM=on although {absent} is not set: whoever reaches the front is believed"
+    if settings.platform is None and settings.app_name and absent:
+        believed = "those in SIDECAR_TRUST are" if settings.trust else "nobody is"
+        yield f"{absent} is not set: this is not taken for the platform, and {believed} believed at the front"
     if settings.on_platform and settings.trust:
         yield "SIDECAR_TRUST has no effect on the platform: its proxy says who the user is"

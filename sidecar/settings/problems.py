@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 CODES: Final[dict[str, str]] = {
-    "unknown_setting": "A variable begins with `SIDECAR_` and is no setting; the nearest known name is given.",
+    "unknown_setting": "A variable begins with `SIDECAR_`, but there is no such setting.",
     "invalid_value": "A value is not what the setting accepts.",
-    "invalid_agent_name": "What stands between `SIDECAR_AGENTS__` and the next `__` cannot be an agent's name.",
+    "invalid_agent_name": "What stands between `SIDECAR_AGENTS__` and the next `__` cannot name an agent.",
     "missing_value": "A setting is needed because of another one, or because of the command.",
     "unreadable_file": "The file that a `…_FILE` names is missing, empty or may not be read.",
     "conflict": "Two settings contradict each other.",
@@ -20,10 +20,10 @@ class Problem(NamedTuple):
     code: str
     variable: str
     wrong: str
-    accepted: str
+    accepted: str = ""
 
     def __str__(self) -> str:
-        return f"{self.variable}: {self.wrong}; {self.accepted}"
+        return f"{self.variable}: {self.wrong}" + (f"; {self.accepted}" if self.accepted else "")
 
 
 class SettingsError(Exception):

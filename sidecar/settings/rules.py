@@ -5,11 +5,13 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from policies import discovery
+from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.defaults import Command
 from sidecar.settings.given import Given
-from sidecar.settings.model import AgentBlock, Settings, Workspace
+from sidecar.settings.model import Settings
 from sidecar.settings.problems import Problem
 from sidecar.settings.variables import AGENT_APP_URL, agent_variable
+from sidecar.settings.workspace import Workspace
 
 KINDS: Final = frozenset({"responses"})  # what agents speak; an installed dialect adds its name
 DIALECTS: Final = "sidecar.dialects"
@@ -100,7 +102,7 @@ RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
 """Which settings a rule reads, and the rule."""
 
 
-_WORKSPACE: Final = frozenset(Workspace.model_fields)
+_WORKSPACE: Final = frozenset(Workspace.model_fields) - {"app_name", "app_port"}
 
 
 def _kind(name: str, block: AgentBlock) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Kinds that are one text: addresses, names, secrets."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -71,3 +72,4 @@ PathKey = Annotated[
 Profile = Annotated[
     str, reads(_profile), Accepts("`profile:<name>`, a profile of the Databricks command line")
 ]
+SecretFile = Annotated[Path, reads(Path), Accepts("a file with the secret in it, and nothing else")]

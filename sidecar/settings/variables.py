@@ -7,18 +7,13 @@ from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from policies.secret import Secret
+from sidecar.settings.agent_block import AgentBlock
+from sidecar.settings.calls import Chain, Limits, Telling
+from sidecar.settings.doors import Believed, Doors
+from sidecar.settings.group import Group
 from sidecar.settings.kinds import Accepts
-from sidecar.settings.model import (
-    PREFIX,
-    AgentBlock,
-    Believed,
-    Chain,
-    Doors,
-    Group,
-    Limits,
-    Telling,
-    Workspace,
-)
+from sidecar.settings.model import PREFIX
+from sidecar.settings.workspace import Workspace
 
 AGENT_APP_URL: Final = "AGENT_APP_URL"  # the address of agent `default`
 AGENTS: Final = f"{PREFIX}AGENTS__"
