@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from sidecar.sim.faults import answered, fault
+from sidecar.sim.faults import Fault, answered, fault
 from sidecar.sim.serving import Port, serving
 from sidecar.sim.visits import Series, Visit
 
@@ -38,7 +38,7 @@ class Workspace:
         self.always = ""
         self.visits: Series[Visit] = Series()
         self.requests: Series[Visit] = Series()
-        self._orders: list[str] = []
+        self._orders: list[tuple[Fault, float]] = []
         self._owners: dict[str, str] = {}
         self._routes: dict[tuple[str, str], Route] = {
             ("GET", "/.well-known/databricks-config"): self._host,
@@ -72,7 +72,7 @@ class Workspace:
 
     def then(self, *faults: str) -> None:
         """Orders how the next requests for a token go, one each: `then("slow 2", "html", "")`."""
-        self._orders.extend(faults)
+        self._orders.extend(map(fault, faults))
 
     def user(self, email: str) -> str:
         """A token of this user."""
@@ -114,16 +114,15 @@ class Workspace:
 
     async def _token(self, visit: Visit) -> web.Response:
         self.requests.add(visit)
-        order = self._orders.pop(0) if self._orders else self.always
+        respond, number = self._orders.pop(0) if self._orders else fault(self.always)
         form = parse_qs(visit.body.decode())
         pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         if visit.headers.get("Authorization") != f"Basic {pair}":
-            order = "invalid_client"
+            respond, number = fault("invalid_client")
         elif form.get("grant_type") != ["client_credentials"]:
             return answered(
                 400, {"error": "unsupported_grant_type", "error_description": "client_credentials only"}
             )
-        respond, number = fault(order)
         return await respond(lambda: self._granted(form), number)
 
     def _granted(self, form: dict[str, list[str]]) -> dict[str, Any]:
