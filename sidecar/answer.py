@@ -6,6 +6,7 @@ after a few seconds of waiting, so that keepalives can flow while the agent is s
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -63,7 +64,7 @@ class Answer:
         self.watch: Watch | None = None
         self.early = self.stalled = False
         self.size = 0
-        self.first_byte: float | None = None
+        self.first_byte = 0.0
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = asyncio.get_running_loop().time()
@@ -79,8 +80,8 @@ class Answer:
     async def write(self, chunk: bytes) -> None:
         if self.response is None:
             self._commit()
-        if self.first_byte is None:
-            self.first_byte = asyncio.get_running_loop().time()
+        if not self.first_byte:
+            self.first_byte = monotonic()
         self.size += len(chunk)
         self._moved += 1
         self._writing = True
@@ -96,8 +97,8 @@ class Answer:
             self._commit()
         response = self.response
         assert response is not None
-        if last and self.first_byte is None:
-            self.first_byte = asyncio.get_running_loop().time()
+        if last and not self.first_byte:
+            self.first_byte = monotonic()
         self.size += len(last)
         self._moved += 1
         self._writing = True

@@ -4,8 +4,10 @@ Everything that aiohttp keeps private and we rely on is named in `PRIVATE`, and 
 """
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -92,18 +94,18 @@ class Server(web.Server):
 class Listener:
     """One door: opens, stops accepting, lets go of idle connections, and at last closes all."""
 
-    def __init__(self, door: Door, host: str, port: int, handler: Handler, *, max_body: int, malformed: Callable[[str, BaseException | None], None]) -> None:
+    def __init__(self, door: Door, host: str, port: int, handler: Handler, *, max_body: int, malformed: Callable[[Door, str, BaseException | None], None]) -> None:
         self.door, self.host, self.port = door, host, port
         self._handler, self._max_body, self._malformed = handler, max_body, malformed
         self._listening: asyncio.Server | None = None
         self._server: Server | None = None
 
     async def open(self) -> None:
-        """Bind and accept. OSError where the port is taken or not ours to bind."""
+        """Bind and accept. CannotListen where the port is taken or not ours to bind."""
         self._server = Server(
             self._handler,
             max_body=self._max_body,
-            malformed=self._malformed,
+            malformed=partial(self._malformed, self.door),
             access_log=None,
             keepalive_timeout=KEEPALIVE[self.door],
             max_line_size=16 << 10,
@@ -113,7 +115,12 @@ class Listener:
             auto_decompress=False,
         )
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._server, self.host, self.port, backlog=1024, reuse_address=True)
+        try:
+            self._listening = await loop.create_server(
+                self._server, self.host, self.port, backlog=1024, reuse_address=True
+            )
+        except OSError as error:
+            raise CannotListen(self.door, self.host, self.port, error) from error
         self.port = self._listening.sockets[0].getsockname()[1]
 
     @property
@@ -133,6 +140,17 @@ class Listener:
         self.refuse()
         if self._server is not None:
             await self._server.shutdown(patience)
+
+
+class CannotListen(Exception):
+    """A door could not be opened: one line that says which, why, and what to set."""
+
+    def __init__(self, door: Door, host: str, port: int, error: OSError) -> None:
+        setting = "SIDECAR_PORT" if door == "front" else f"SIDECAR_{door.upper()}_PORT"
+        taken = error.errno == errno.EADDRINUSE
+        why = "the port is taken" if taken else (error.strerror or "not permitted").lower()
+        super().__init__(f"The {door} door cannot listen on {host}:{port}: {why}. {setting} chooses another (0: any free one).")
+        self.taken = taken
 
 
 class Rate:

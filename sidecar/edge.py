@@ -11,16 +11,17 @@ from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import Refused
 from middleware.exchange import EMPTY, Body, Call, Handler, Headers, Pairs, Reply, Stream, headers
 from middleware.kit import Agents
-from policies import answers, body, outcome, trace
+from policies import answers, body, identity, outcome, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
-from sidecar.sweep import Sweep
-from sidecar.telemetry import Record, Telemetry
+from sidecar.sweep import Deadline, Sweep
+from sidecar.telemetry import Record, Telemetry, owner
 
 NOBODY = Agent("", "")
+NONE: Mapping[str, int] = {}
 
 
 class Uploading:
@@ -50,41 +51,71 @@ class Edge:
         sweep: Sweep,
         patience: Patience,
         max_body: int,
+        body_timeout: float,
     ) -> None:
         self.chat, self.relay, self.agents, self.dialects = chat, relay, agents, dialects
-        self.telemetry, self.sweep, self.patience, self.max_body = telemetry, sweep, patience, max_body
+        self.telemetry, self.sweep, self.patience = telemetry, sweep, patience
+        self.max_body, self.body_timeout = max_body, body_timeout
         self.open: dict[str, Answer] = {}  # by request id: what is being answered now
         self.idle = asyncio.Event()
         self.idle.set()
 
     # --- in ------------------------------------------------------------------------------------------------
 
-    async def exchange(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> web.StreamResponse:
-        """One request to an agent. Refusals before there is a call are the door's to tell."""
-        while request_id in self.open:
-            request_id += ".2"
-        answer = Answer(request, self.patience, [("x-request-id", request_id), ("Server", "sidecar")])
+    async def exchange(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        caller: Caller,
+        request_id: str,
+        removed: Mapping[str, int] = NONE,
+        common: Pairs = [],  # noqa: B006 - never changed
+    ) -> web.StreamResponse:
+        """One request to an agent. Refusals before there is a call are the door's to tell.
+
+        `request_id` is unique; `removed` counts the identity headers that were taken out; `common` goes onto
+        every answer.
+        """
+        answer = Answer(request, self.patience, [("x-request-id", request_id), ("Server", "sidecar"), *common])
         self.open[request_id] = answer
         self.idle.clear()
         self.sweep.items.add(answer)
         record = self.telemetry.begin(request_id, caller.door, route.template, request.method)
+        record.bytes_in = request.content_length
+        record.owner = owner(caller.email or "", request.remote or "")
+        if removed:
+            self.telemetry.identity(record, removed, believed=caller.believed)
         call = None
         try:
             call = await self.call(request, route, caller, request_id)
             answer.opening = self.dialects[call.dialect].opening if call.wants_stream else None
+            record.agent_request_id, record.trace_id = call.headers["x-request-id"], call.headers["traceparent"][3:35]
             reply = await (self.relay if call.wants_stream is None else self.chat)(call)
             return await self.tell(answer, call, reply, record)
         except asyncio.CancelledError as left:
-            if left.args != ("draining",):
+            if left.args != ("draining",) or answer.task is None:
                 raise
-            if answer.task is not None:
-                answer.task.uncancel()
-            return await self.last_word(answer, call, Refusal(503, "draining", retry_after=5))
+            answer.task.uncancel()
+            refusal = Refusal(503, "draining", retry_after=5)
+            if call is None:
+                raise refusal from None
+            return await self.last_word(answer, call, refusal)
+        except Refusal:  # there was no call yet: the door tells it, and ends the record
+            raise
+        except BaseException:
+            self.telemetry.finish(record, "caller_left")
+            raise
         finally:
             self.sweep.items.discard(answer)
             del self.open[request_id]
             if not self.open:
                 self.idle.set()
+
+    def unique(self, request_id: str) -> str:
+        """An id that nobody has whose answer is still open: two callers may choose the same."""
+        while request_id in self.open:
+            request_id += ".2"
+        return request_id
 
     async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
         raw = await self.raw(request) if route.dialect else None
@@ -129,7 +160,17 @@ class Edge:
 
     def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
         """What leaves for the agent, credentials aside."""
-        pairs = header_policy.relayed(request.headers) if wants is None else header_policy.outbound(request.headers, agent.headers)
+        given = request.headers
+        pairs = header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
+        noise = os.urandom(24).hex()
+        parent = given.getall("traceparent", ())
+        traced = trace.continued_or_new(
+            ",".join(parent), ",".join(given.getall("tracestate", ())) if parent else None, noise
+        )
+        pairs.append(("traceparent", traced.traceparent))
+        if traced.tracestate:
+            pairs.append(("tracestate", traced.tracestate))
+        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or fresh_id()))
         return headers(*pairs)
 
     async def raw(self, request: web.BaseRequest) -> bytes:
@@ -140,10 +181,30 @@ class Edge:
             raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
+        if request.content.is_eof():  # it came with its head, as nearly every chat does
+            return await request.content.read()
+        return await self.arriving(request)
+
+    async def arriving(self, request: web.BaseRequest) -> bytes:
+        deadline = Deadline(asyncio.current_task(), "body_timeout")
+        self.sweep.items.add(deadline)
+        raw = bytearray()
         try:
-            return await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise self.too_large() from None
+            while True:
+                deadline.at = asyncio.get_running_loop().time() + self.body_timeout
+                if not (chunk := await request.content.readany()):
+                    return bytes(raw)
+                raw += chunk
+                if len(raw) > self.max_body:
+                    raise self.too_large()
+        except asyncio.CancelledError:
+            if not deadline.caught():
+                raise
+            raise Refusal(408, "body_timeout", hint="SIDECAR_BODY_TIMEOUT moves the limit.") from None
+        except web.RequestPayloadError:
+            raise Refusal(400, "bad_request") from None
+        finally:
+            self.sweep.items.discard(deadline)
 
     def too_large(self) -> Refusal:
         return Refusal(413, "body_too_large", detail=f"The body is larger than {self.max_body} bytes.", hint="SIDECAR_MAX_BODY moves the limit.")
@@ -170,7 +231,7 @@ class Edge:
             ending = "caller_stalled" if answer.stalled else "caller_left"
             return answer.break_off()
         finally:
-            record.first_byte, record.bytes = answer.first_byte, answer.size
+            record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
             await reply.close(ending)
 
     async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> tuple[web.StreamResponse, str]:

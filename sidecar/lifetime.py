@@ -6,7 +6,6 @@ its last word · half a second later everything is closed. The platform kills at
 
 import asyncio
 import signal
-from collections.abc import Callable
 
 from sidecar.doors import Listener
 from sidecar.edge import Edge
@@ -36,9 +35,8 @@ class Lifetime:
     async def asked(self) -> None:
         await self._asked.wait()
 
-    async def end(self, front: Listener, others: list[Listener], edge: Edge, say: Callable[[str], None]) -> None:
-        """From the signal to the last closed socket."""
-        say("draining")
+    async def end(self, front: Listener, edge: Edge) -> None:
+        """From the signal until nothing is left to wait for."""
         began = asyncio.get_running_loop().time()
         if await self._hurried(self.notice):
             return

@@ -19,10 +19,10 @@ class Deadline:
 
     __slots__ = ("at", "code", "expired", "task")
 
-    def __init__(self, task: "asyncio.Task[object] | None") -> None:
+    def __init__(self, task: "asyncio.Task[object] | None", code: str = "") -> None:
         self.task = task
         self.at = float("inf")
-        self.code = ""
+        self.code = code
         self.expired = False
 
     def tick(self, now: float) -> None:

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from middleware.exchange import Body, Call, Reply, Sink
+from middleware.observe import Recorder
 from middleware.sse import Event, Reader, first_frame_end
 from middleware.watch import Watch
 from policies import answers, hints
@@ -41,8 +42,8 @@ class Limits:
 
 
 class Upstream:
-    def __init__(self, limits: Limits, sweep: Sweep, terminals: Mapping[str, tuple[bytes, ...]]) -> None:
-        self.limits, self.sweep, self.terminals = limits, sweep, terminals
+    def __init__(self, limits: Limits, sweep: Sweep, terminals: Mapping[str, tuple[bytes, ...]], recorder: Recorder) -> None:
+        self.limits, self.sweep, self.terminals, self.recorder = limits, sweep, terminals, recorder
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4, ttl_dns_cache=10),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -67,6 +68,7 @@ class Upstream:
             response = await self.session.request(
                 call.method, url(agent.url + call.target), headers=call.headers, data=data, allow_redirects=False
             )
+            self.recorder.note(call, "attempt", ("full", "answered"))
             kind = response.headers.get("Content-Type", "")
             watch = Watch(self.terminals.get(agent.kind, ()) if call.wants_stream is not None else ())
             stream = Arriving(response, watch, deadline, self.sweep, agent, limits)
@@ -79,7 +81,12 @@ class Upstream:
             self.sweep.items.discard(deadline)
             if response is not None:
                 response.close()
-            explained(error, agent, deadline)
+            try:
+                explained(error, agent, deadline)
+            except Refusal as refusal:
+                if response is None:
+                    self.recorder.note(call, "attempt", (refusal.sent, refusal.code))
+                raise
 
 
 class Arriving:

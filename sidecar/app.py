@@ -1,0 +1,245 @@
+"""The process: puts the owners, the chains and the doors together, opens them in order and closes them in order."""
+
+import gc
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from ipaddress import ip_address
+from time import monotonic
+
+import uvloop
+
+from middleware.dialects.chat import chat
+from middleware.dialects.dialect import Dialect
+from middleware.dialects.responses import responses
+from middleware.exchange import Headers, headers
+from middleware.kit import Kit
+from policies import access, identity, outcome
+from policies.agent import Agent, Door
+from policies.headers import outbound
+from policies.refusal import Refusal
+from sidecar import plugins
+from sidecar.admin import Admin
+from sidecar.agents import Snapshot, notices, snapshot
+from sidecar.answer import Patience
+from sidecar.chains import BUILT_IN, chains
+from sidecar.doors import CannotListen, Listener, Rate
+from sidecar.edge import Edge, fresh_id
+from sidecar.gate import Doorkeeper, Page
+from sidecar.lifetime import Lifetime
+from sidecar.loader import Unusable
+from sidecar.settings import Settings
+from sidecar.start import block
+from sidecar.sweep import Sweep
+from sidecar.telemetry import Log, Telemetry
+from sidecar.tokens import Tokens, configured
+from sidecar.upstream import Limits, Upstream
+
+
+class Sidecar:
+    """One process. `await start()` returns when every door accepts; `await stop()` when every socket is closed."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.environ = environ or {}
+        self.lifetime = Lifetime()
+        self.agents: Snapshot = snapshot(settings)
+        self.sweep = Sweep()
+        self.tokens = Tokens(configured(settings, self.agents))
+        self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
+        self._strangers = Rate()
+        self.stack = AsyncExitStack()
+        self.listeners: dict[Door, Listener] = {}
+
+    async def start(self) -> None:
+        """Doors open in the order admin, egress, front: a front that accepts means that all do."""
+        settings, telemetry = self.settings, self.telemetry
+        try:
+            self.stack.callback(telemetry.close)
+            self.sweep.items.add(Flushing(telemetry))
+            self.sweep.start()
+            self.stack.callback(self.sweep.stop)
+            self.stack.push_async_callback(self.tokens.aclose)
+            dialects = {"chat": chat(settings.errors), "responses": responses(settings.errors)}
+            terminals = {name: dialect.terminal for name, dialect in dialects.items()}
+            wire = Upstream(limits(settings), self.sweep, terminals, telemetry)
+            self.stack.push_async_callback(wire.close)
+            self.edge = self._edge(wire, dialects)
+            await self._open()
+            self.tokens.start()
+        except BaseException:
+            await self.stack.aclose()
+            raise
+        gc.collect()
+        gc.freeze()  # what stands now stands to the end; nobody has to look through it again
+
+    def _edge(self, wire: Upstream, dialects: Mapping[str, Dialect]) -> Edge:
+        settings = self.settings
+        found, _ = plugins.plugins(settings.middleware, BUILT_IN)
+
+        def kit(plugin: plugins.Plugin) -> Kit:
+            env = plugins.own(plugin.name, settings.plugin_env)
+            return Kit(env, self.agents, self.telemetry, sent_to, self.stack)
+
+        for_chats, for_relays = chains(
+            settings,
+            wire,
+            recorder=self.telemetry,
+            tokens=self.tokens,
+            dialects=dialects,
+            plugins=found,
+            kit=kit,
+        )
+        return Edge(
+            chat=for_chats,
+            relay=for_relays,
+            agents=self.agents,
+            dialects=dialects,
+            telemetry=self.telemetry,
+            sweep=self.sweep,
+            patience=Patience(settings.commit_after, settings.keepalive, settings.write_timeout),
+            max_body=settings.max_body,
+            body_timeout=settings.body_timeout,
+        )
+
+    async def _open(self) -> None:
+        settings, telemetry = self.settings, self.telemetry
+        admin = Admin(telemetry, self.agents, self.troubles, whole=is_loopback(settings.admin_host))
+        keepers = {
+            "admin": Doorkeeper("admin", self.edge, telemetry, rules=self.rules("admin"), belief=self.belief("admin"), pages=admin.pages()),
+            "egress": Doorkeeper(
+                "egress", self.edge, telemetry, rules=self.rules("egress"), belief=self.belief("egress"), key=settings.egress_secret
+            ),
+            "front": Doorkeeper(
+                "front",
+                self.edge,
+                telemetry,
+                rules=self.rules("front"),
+                belief=self.belief("front"),
+                routes=settings.front_routes,
+                pages=self.front_pages(admin),
+                full=settings.errors in ("full",),
+            ),
+        }
+        places: dict[Door, tuple[str, int]] = {
+            "admin": (settings.admin_host, settings.admin_port),
+            "egress": (settings.egress_host, settings.egress_port),
+            "front": (settings.host, settings.port),
+        }
+        for door, (host, port) in places.items():
+            listener = Listener(
+                door, host, port, keepers[door], max_body=settings.max_body, malformed=self.malformed
+            )
+            await listener.open()
+            self.stack.push_async_callback(listener.close)
+            self.listeners[door] = listener
+
+    def malformed(self, door: Door, code: str, error: BaseException | None) -> None:
+        """Somebody sent what is no HTTP (counted; one log line a second), or a handler of ours broke."""
+        if error is not None:
+            self.telemetry.broke(error)
+        elif self._strangers.passes():
+            self.telemetry.turned_away(door, "other", Refusal(outcome.status(code), code), fresh_id())
+        else:
+            self.telemetry.counters.request(door, "none", "other", outcome.outcome(code), 0)
+
+    def front_pages(self, admin: Admin) -> dict[str, Page]:
+        return {}
+
+    def rules(self, door: Door) -> access.Gate:
+        settings = self.settings
+        host = {"front": settings.host, "egress": settings.egress_host, "admin": settings.admin_host}[door]
+        return access.Gate(door, is_loopback(host), frozenset(settings.hosts), frozenset(settings.origins))
+
+    def belief(self, door: Door) -> identity.Belief:
+        settings = self.settings
+        return identity.Belief(door, settings.on_platform, settings.trust, settings.egress_key == "required")
+
+    def troubles(self) -> list[str]:
+        """Why we are not ready, a sentence each; empty is ready."""
+        found = ["draining: the process has been asked to stop"] if self.lifetime.draining else []
+        if not len(self.agents):
+            found.append("no agent is configured: AGENT_APP_URL is not set")
+        return found + self.tokens.troubles()
+
+    def announcement(self, command: str) -> str:
+        """The block that is printed at start."""
+        doors: tuple[Door, ...] = ("front", "egress")
+        beliefs = {door: self.belief(door) for door in doors}
+        notes = (*self.settings.notices, *notices(self.agents))
+        return block(command, self.settings, self.listeners, beliefs, self.agents, notes)
+
+    async def stop(self) -> None:
+        """In order, as after a signal; then everything that was opened is closed, the last first."""
+        self.lifetime.draining = True
+        await self.lifetime.end(self.listeners["front"], self.edge)
+        await self.stack.aclose()
+
+    async def serve(self) -> int:
+        """Until a signal asks us to stop."""
+        self.lifetime.obey_signals()
+        await self.lifetime.asked()
+        self.telemetry.say("info", "draining")
+        await self.stop()
+        self.telemetry.say("info", "stopped")
+        return 0
+
+
+class Flushing:
+    """Writes the log lines that wait, with the sweep."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+
+    def tick(self, now: float) -> None:
+        self.telemetry.flush()
+
+
+def sent_to(agent: Agent) -> Headers:
+    """The headers with which a call to this agent would leave, credentials and identity aside."""
+    return headers(*outbound(headers(("content-type", "application/json")), agent.headers))
+
+
+def limits(settings: Settings) -> Limits:
+    times = settings.timeouts
+    return Limits(times.connect, times.first_byte, times.gap, times.total, settings.max_answer)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind is for this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def main(settings: Settings, *, demo: bool = False) -> int:
+    """Runs until a signal, and returns the exit code. Bind errors and broken plug-ins are one line and a code."""
+    return uvloop.run(_main(settings, demo=demo))
+
+
+async def _main(settings: Settings, *, demo: bool) -> int:
+    began = monotonic()
+    async with AsyncExitStack() as stack:
+        if demo:
+            from sidecar.sim.demo import staged  # stand-ins are reached from the demo and from tests only
+
+            settings = await stack.enter_async_context(staged(settings))
+        sidecar = Sidecar(settings)
+        try:
+            await sidecar.start()
+        except Unusable as why:
+            return complain(str(why), 78)
+        except CannotListen as why:
+            return complain(str(why), 1)
+        seconds = round(monotonic() - began, 3)
+        sys.stderr.write(f"{sidecar.announcement('demo' if demo else 'serve')}ready in {seconds} s\n")
+        sys.stderr.flush()
+        sidecar.telemetry.say("info", "ready", front=sidecar.listeners["front"].address, seconds=seconds)
+        sidecar.telemetry.flush()
+        return await sidecar.serve()
+
+
+def complain(sentence: str, code: int) -> int:
+    sys.stderr.write(f"sidecar: {sentence}\n")
+    return code

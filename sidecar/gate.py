@@ -1,0 +1,88 @@
+"""A door's rules, in the order in which a stranger meets them: path, key, browser, identity; then what it came for."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+from aiohttp import web
+
+from policies import access, errors, identity, paths
+from policies.agent import Caller, Door
+from policies.refusal import Refusal
+from policies.secret import Secret
+from sidecar.edge import Edge, fresh_id
+from sidecar.telemetry import Telemetry
+
+Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+
+
+class Doorkeeper:
+    """Every request of one door comes here first.
+
+    `routes`  the front's own paths (SIDECAR_FRONT_ROUTES); None: all of ours, as at egress
+    `pages`   further paths of ours, by exact path or by a beginning that ends with a slash
+    `full`    whether errors name hosts and settings
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        edge: Edge,
+        telemetry: Telemetry,
+        *,
+        rules: access.Gate,
+        belief: identity.Belief,
+        key: Secret | None = None,
+        routes: tuple[str, ...] | None = None,
+        pages: Mapping[str, Page] | None = None,
+        full: bool = True,
+    ) -> None:
+        self.door, self.edge, self.telemetry = door, edge, telemetry
+        self.rules, self.belief, self.key = rules, belief, key
+        self.routes, self.pages, self.full = routes, dict(pages or {}), full
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        headers, method = request.headers, request.method
+        request_id = self.edge.unique(identity.request_id(headers.get("x-request-id")) or fresh_id())
+        template = "other"
+        try:
+            raw, keyed = request.raw_path, False
+            if self.door == "egress" and raw.startswith("/~"):
+                given, raw = identity.egress_key(raw)
+                keyed = identity.same_key(given, self.key)
+            target = paths.split(raw, headers.get("Host"))
+            page = self.page(target.path)
+            route = paths.route(self.door, method, target)
+            template = route.template
+            if pairs := access.preflight(self.rules, headers, method):
+                return self.whole(204, b"", request_id, pairs)
+            relay = page is None and route.dialect is None
+            if refusal := access.browser(self.rules, headers, method, "relay" if relay else "ours", keyed=keyed):
+                raise refusal
+            if page is None and (
+                template == "other" or (self.routes is not None and not paths.listed(target.path, self.routes))
+            ):
+                raise Refusal(404, "no_such_route", detail=f"Nothing is served at {target.path} of the {self.door} door.")
+            peer = request.transport.get_extra_info("peername") if request.transport else None
+            believed = identity.believed(self.belief, peer[0] if peer else None, keyed=keyed)
+            caller, removed = identity.caller(headers, self.door, believed)
+            if page is not None:
+                return await page(request, caller)
+            return await self.edge.exchange(request, route, caller, request_id, removed, access.cors(self.rules, headers))
+        except Refusal as refusal:
+            self.telemetry.turned_away(self.door, template, refusal, request_id, method)
+            retry = [] if refusal.retry_after is None else [("Retry-After", str(refusal.retry_after))]
+            body = orjson.dumps(errors.body(refusal, full=self.full))
+            return self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
+
+    def page(self, path: str) -> Page | None:
+        if not self.pages:
+            return None
+        return self.pages.get(path) or self.pages.get(path[: path.rfind("/") + 1] + "*")
+
+    @staticmethod
+    def whole(status: int, body: bytes, request_id: str, pairs: list[tuple[str, str]]) -> web.StreamResponse:
+        response = web.Response(status=status, body=body)
+        if body:
+            response.content_type = "application/json"
+        response.headers.extend([("x-request-id", request_id), ("Server", "sidecar"), *pairs])
+        return response

@@ -1,0 +1,69 @@
+"""What is said at start: who is believed, which agents there are, through what a call goes; in one block."""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+
+import aiohttp
+
+from policies.agent import Agent, Door
+from policies.identity import Belief
+from policies.order import order
+from sidecar.doors import Listener
+from sidecar.settings import Settings
+from sidecar.version import VERSION
+
+
+def block(
+    command: str,
+    settings: Settings,
+    listeners: Mapping[Door, Listener],
+    beliefs: Mapping[Door, Belief],
+    agents: Iterable[Agent],
+    notices: Iterable[str],
+) -> str:
+    """Lines for a person, ending with `ready`; nothing in it is secret."""
+    return "\n".join(
+        [
+            f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
+            *_platform(settings),
+            *_doors(settings, listeners, beliefs),
+            *_agents(agents),
+            f"  chain       observe → guard → inbound → {' → '.join(order(settings.middleware, settings.without))} → wire",
+            *(f"  note        {notice}" for notice in notices),
+            "",
+        ]
+    )
+
+
+def _platform(settings: Settings) -> Iterator[str]:
+    if settings.on_platform:
+        why = "SIDECAR_PLATFORM=on" if settings.platform else f"app {settings.app_name}"
+        yield f"  platform    on ({why}): the front listens for the platform's proxy and believes its headers"
+    else:
+        yield "  platform    off: this is no Databricks App, as far as its variables say"
+
+
+def _doors(
+    settings: Settings, listeners: Mapping[Door, Listener], beliefs: Mapping[Door, Belief]
+) -> Iterator[str]:
+    serves = {
+        "front": ", ".join(settings.front_routes) + (", the chat page at /" if settings.page else ""),
+        "egress": "every path of an agent: /agents/<agent>/…, /invocations, /responses, /api/chat",
+        "admin": "/healthz, /readyz, /metrics, /agents, /calls",
+    }
+    for door in ("front", "egress", "admin"):
+        yield f"  {door:<11} {listeners[door].address}  {serves[door]}"
+        if door != "admin":
+            yield f"              believes {beliefs[door]}"
+
+
+def _agents(agents: Iterable[Agent]) -> Iterator[str]:
+    known = list(agents)
+    if not known:
+        yield "  agents      none: AGENT_APP_URL is not set"
+    for number, agent in enumerate(known):
+        trust = "trusted" if agent.trusted else "not trusted"
+        yield (
+            f"  {'agents' if not number else '':<11} {agent.name}  {agent.url}  kind {agent.kind}, auth {agent.auth}, "
+            f"{trust}: {agent.why_trusted}"
+        )

@@ -1,0 +1,3 @@
+"""Which release this is; the one other place that says it is pyproject.toml, and a test compares them."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,109 @@
+"""Whole conversations: a sidecar with real doors in this process, stand-in agents behind it, a real client in front."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sidecar import settings, sim
+from sidecar.app import Sidecar
+
+Asked = dict[str, Any]
+HELLO: Asked = {"input": [{"role": "user", "content": "hello"}]}
+FREE = {f"SIDECAR_{door}PORT": "0" for door in ("", "EGRESS_", "ADMIN_")}
+
+
+def said(text: str, **more: Any) -> Asked:
+    """The body of a chat in which the user says this; the stand-in agents obey the words in it."""
+    return {"input": [{"role": "user", "content": text}], **more}
+
+
+@dataclass
+class Running:
+    """A sidecar whose doors are open, and a client that keeps no cookies and follows nothing."""
+
+    app: Sidecar
+    http: aiohttp.ClientSession
+
+    @property
+    def front(self) -> str:
+        return self.app.listeners["front"].address
+
+    @property
+    def egress(self) -> str:
+        return self.app.listeners["egress"].address
+
+    @property
+    def admin(self) -> str:
+        return self.app.listeners["admin"].address
+
+    async def chat(self, body: Any, path: str = "/api/chat", **headers: str) -> aiohttp.ClientResponse:
+        """POST to the front; the body as JSON, or as the very bytes that it is."""
+        return await self._post(self.front + path, body, headers)
+
+    async def call(self, body: Any, path: str = "/agents/default/invocations", **headers: str) -> aiohttp.ClientResponse:
+        """POST to the egress door, as an app's own server does."""
+        return await self._post(self.egress + path, body, headers)
+
+    async def _post(self, url: str, body: Any, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        kind = {"Content-Type": "application/json"}
+        if isinstance(body, bytes):
+            return await self.http.post(url, data=body, headers=kind | named, allow_redirects=False)
+        return await self.http.post(url, json=body, headers=named, allow_redirects=False)
+
+    async def calls(self) -> list[Any]:
+        """What the admin door tells of the last calls, the newest first."""
+        async with self.http.get(f"{self.admin}/calls") as answer:
+            return (await answer.json())["calls"]
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry these labels."""
+        async with self.http.get(f"{self.admin}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.partition("{")[0].partition(" ")[0] == name and all(part in line for part in wanted)
+        )
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """`await start(agent.url, COMMIT_AFTER="0.1")`: a sidecar before this agent, with these SIDECAR_* settings."""
+    async with AsyncExitStack() as stack:
+
+        async def started(agent: str | None = None, environ: dict[str, str] | None = None, **given: str) -> Running:
+            values = FREE | {f"SIDECAR_{name}": value for name, value in given.items()} | (environ or {})
+            if agent is not None:
+                values["AGENT_APP_URL"] = agent
+            app = Sidecar(settings.load(values))
+            await app.start()
+            stack.push_async_callback(app.stack.aclose)
+            connector = aiohttp.TCPConnector(force_close=True)
+            http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            await stack.enter_async_context(http)
+            return Running(app, http)
+
+        yield started
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[sim.Agent]:
+    """A stand-in for mlflow's AgentServer("ResponsesAgent")."""
+    async with sim.agent() as one:
+        yield one
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[sim.Agent]:
+    """A stand-in for AgentServer(None), which takes either shape."""
+    async with sim.agent("plain") as one:
+        yield one

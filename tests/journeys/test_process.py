@@ -1,0 +1,230 @@
+"""The real process: how it starts, what it says, how it stops. CASES C9."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from journeys.conftest import FREE, HELLO, said
+
+from sidecar import sim
+
+COMMAND = str(Path(sys.executable).parent / "sidecar")
+
+
+class Process:
+    """`sidecar …` as an operator starts it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said = ""
+        self.doors: dict[str, str] = {}
+
+    async def ready(self) -> "Process":
+        assert self.process.stderr is not None
+        assert self.process.stdout is not None
+        while (line := (await self.process.stderr.readline()).decode()) and not line.startswith("ready"):
+            self.said += line
+            words = line.split()
+            if words and words[0] in ("front", "egress", "admin"):
+                self.doors[words[0]] = words[1]
+        assert self.doors, self.said
+        return self
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self, within: float) -> int:
+        return await asyncio.wait_for(self.process.wait(), within)
+
+
+Started = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Started]:
+    running: list[Process] = []
+
+    async def started(*arguments: str, **environ: str) -> Process:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "DATABRICKS_", "AGENT_"))}
+        one = await asyncio.create_subprocess_exec(
+            COMMAND,
+            *arguments,
+            env=clean | FREE | environ,
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        running.append(Process(one))
+        return running[-1]
+
+    yield started
+    for one in running:
+        if one.process.returncode is None:
+            one.process.kill()
+        await one.process.communicate()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        yield session
+
+
+async def test_l01_an_idle_process_ends_at_once_when_asked(process: Started, agent: sim.Agent) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    began = time.monotonic()
+    one.signal(signal.SIGTERM)
+    assert await one.ended(within=5) == 0
+    assert time.monotonic() - began < 1.9  # a second of notice, and the interpreter's own end
+
+
+async def test_l02_a_whole_answer_finishes_and_an_endless_stream_gets_its_last_word(
+    process: Started, agent: sim.Agent, http: aiohttp.ClientSession
+) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    whole = asyncio.create_task(_text(http, one.doors["front"], said("slow 2 hello", stream=False)))
+    await agent.called(1)
+    stream = await http.post(f"{one.doors['front']}/api/chat", json=said("silent mid-stream"))
+    await stream.content.readuntil(b"\n\n")
+    began = time.monotonic()
+    one.signal(signal.SIGTERM)
+    assert "hello" in await whole
+    raw = await stream.read()  # a proper end: nothing is raised
+    assert b'"code":"draining"' in raw
+    assert b"[DONE]" not in raw
+    assert await one.ended(within=12) == 0
+    assert time.monotonic() - began < 12
+
+
+async def test_l03_a_second_signal_means_now(process: Started, agent: sim.Agent, http: aiohttp.ClientSession) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    stream = await http.post(f"{one.doors['front']}/api/chat", json=said("silent mid-stream"))
+    await stream.content.readuntil(b"\n\n")
+    one.signal(signal.SIGTERM)
+    await _until_unready(http, one.doors["admin"])
+    began = time.monotonic()
+    one.signal(signal.SIGTERM)
+    await one.ended(within=5)
+    assert time.monotonic() - began < 1.0
+
+
+async def test_l04_while_it_drains_readyz_says_so_and_the_front_closes_after_a_second(
+    process: Started, agent: sim.Agent, http: aiohttp.ClientSession
+) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    stream = await http.post(f"{one.doors['front']}/api/chat", json=said("silent mid-stream"))
+    await stream.content.readuntil(b"\n\n")
+    async with http.get(f"{one.doors['admin']}/readyz") as ready:
+        assert ready.status == 200
+    one.signal(signal.SIGTERM)
+    await _until_unready(http, one.doors["admin"])
+    async with http.post(f"{one.doors['front']}/api/chat", json=HELLO) as still:
+        assert still.status == 200
+    await _until_refused(http, one.doors["front"])
+    async with http.post(f"{one.doors['egress']}/invocations", json=HELLO) as egress:
+        assert egress.status == 200
+
+
+async def test_l08_a_taken_port_is_one_line_and_exit_1(process: Started, agent: sim.Agent) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        one = await process("serve", AGENT_APP_URL=agent.url, SIDECAR_PORT=port)
+        out, err = await one.process.communicate()
+    assert one.process.returncode == 1
+    assert err.decode().count("\n") == 1
+    assert f"127.0.0.1:{port}" in err.decode()
+    assert "SIDECAR_PORT" in err.decode()
+    assert b"Traceback" not in out + err
+
+
+async def test_l09_it_starts_although_everything_behind_it_is_down(process: Started, http: aiohttp.ClientSession) -> None:
+    down = "http://127.0.0.1:1"
+    one = await process(
+        "serve",
+        AGENT_APP_URL=down,
+        DATABRICKS_HOST=down,
+        DATABRICKS_CLIENT_ID="id",
+        DATABRICKS_CLIENT_SECRET="canary-secret",
+        DATABRICKS_APP_NAME="",
+    )
+    await one.ready()
+    async with http.get(f"{one.doors['admin']}/healthz") as health:
+        assert health.status == 200
+    await _until_unready(http, one.doors["admin"], within=10)
+    async with http.get(f"{one.doors['admin']}/readyz") as ready:
+        assert "credential" in await ready.text()
+        assert "canary-secret" not in await ready.text()
+
+
+async def test_without_an_agent_serve_ends_with_78_and_names_the_variable(process: Started) -> None:
+    one = await process("serve")
+    _, err = await one.process.communicate()
+    assert one.process.returncode == 78
+    assert b"AGENT_APP_URL" in err
+
+
+async def test_a_caller_who_leaves_the_real_process_closes_the_agent(
+    process: Started, agent: sim.Agent, http: aiohttp.ClientSession
+) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    asking = asyncio.create_task(http.post(f"{one.doors['front']}/api/chat", json=said("mute")))
+    await agent.called()
+    asking.cancel()
+    await agent.left(within=1.0)
+
+
+async def test_the_start_block_tells_doors_belief_agents_and_chain(process: Started, agent: sim.Agent) -> None:
+    one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
+    for words in (agent.url, "trusted", "believes nobody", "access → contract → streaming", "kind responses"):
+        assert words in one.said
+
+
+async def test_the_databricks_sdk_never_enters_the_process(process: Started, agent: sim.Agent) -> None:
+    async with sim.workspace() as workspace:
+        one = await process(
+            "serve",
+            AGENT_APP_URL=agent.url,
+            DATABRICKS_HOST=workspace.url,
+            DATABRICKS_CLIENT_ID=workspace.client_id,
+            DATABRICKS_CLIENT_SECRET=workspace.client_secret,
+        )
+        await one.ready()
+        async with aiohttp.ClientSession() as http:
+            await _text(http, one.doors["front"], HELLO)
+        assert agent.last.headers["Authorization"].startswith("Bearer ")
+        mapped = Path(f"/proc/{one.process.pid}/maps").read_text()
+        assert "cryptography" not in mapped  # which databricks-sdk brings into a process
+
+
+async def _text(http: aiohttp.ClientSession, door: str, body: Any) -> str:
+    async with http.post(f"{door}/api/chat", json=body) as answer:
+        return await answer.text()
+
+
+async def _until_unready(http: aiohttp.ClientSession, admin: str, within: float = 5.0) -> None:
+    async with asyncio.timeout(within):
+        while True:
+            async with http.get(f"{admin}/readyz") as ready:
+                if ready.status == 503:
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def _until_refused(http: aiohttp.ClientSession, front: str) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                async with http.get(f"{front}/healthz"):
+                    await asyncio.sleep(0.02)
+            except aiohttp.ClientConnectorError:
+                return
