@@ -11,7 +11,7 @@ say = @printf '· %s\n' '$(1)'
 install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
 	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
 
-.PHONY: help demo test check verify bench wheel image peers lock docs fuzz coverage format clean
+.PHONY: help demo test check verify bench wheel image peers record lock docs fuzz coverage format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -55,15 +55,19 @@ wheel: .venv/dev ## dist/*.whl and dist/*.tar.gz, the same bytes each time
 	@rm -rf dist && $(PY) -m hatchling build >/dev/null 2>&1 || $(PY) -m hatchling build
 	@ls dist/*
 
-image: ## the container image, built by buildah without a daemon
-	@deploy/image/build
+image: ## builds the Dockerfile without a container engine, and starts it (Debian, root)
+	@.ci/image
 
 lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) pyproject.toml -o requirements.lock
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
 	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
+	@$(LOCK) $(UP) tests/peers/peers.in -o tests/peers/peers.lock
 
 peers: .peers/made ## the environment of the real peers that the tests talk to
+
+record: .venv/dev .peers/made ## records anew what the real peers answer, into tests/peers/recorded
+	@PYTHONPATH=tests $(PY) -m peers.record
 
 clean: ## take away all that make made
 	rm -rf .venv .peers .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \

@@ -34,11 +34,11 @@ class Plugin(NamedTuple):
 
 
 def plugins(names: Iterable[str], built_in: Collection[str]) -> tuple[dict[str, Plugin], list[str]]:
-    """Of a list's members, those that are not built in; and what is wrong with them, a sentence each."""
+    """Of SIDECAR_MIDDLEWARE, what is not built in, by member; and what is wrong with it, a sentence each."""
     found: dict[str, Plugin] = {}
     problems = []
     for member in names:
-        if member not in built_in:
+        if member != "default" and member not in built_in:
             try:
                 found[member] = _plugin(member, built_in)
             except Unusable as why:

@@ -63,9 +63,7 @@ def _foreign(home: Path, record: dict[str, int]) -> list[str]:
     if not foreign:
         return []
     more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
-    return [
-        f"{foreign[0]}{more} is not what {NAME} brought to {home}: something else wrote into its package."
-    ]
+    return [f"{foreign[0]}{more} is not what {NAME} brought to {home}: something else wrote there."]
 
 
 def _sources(home: Path) -> Iterator[tuple[str, int]]:
