@@ -13,7 +13,8 @@ from policies.refusal import Refusal
 AUTHORIZATION: Final = "Authorization"
 USER_TOKEN: Final = "x-forwarded-access-token"
 USER_EMAIL: Final = "x-app-user-email"
-OURS: Final = frozenset({"app", "static"})  # the modes in which the bearer is ours to fetch anew
+OURS: Final = frozenset({"app", "static"})  # the modes whose bearer is ours to fetch anew
+ANSWERED: Final = ("full", "answered")
 
 
 class TokenSource(Protocol):
@@ -30,19 +31,37 @@ class TokenSource(Protocol):
 
 
 def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
-    """Innermost: nothing behind it but the wire, so nobody else sees what it adds."""
+    """Innermost: nothing behind it but the wire, so nobody else sees what it adds, and it sees every exchange."""
 
     async def middleware(call: Call, forward: Handler) -> Reply:
         agent = call.agent
         mode = agent.auth
-        recorder.note(call, "auth", mode)
+        recorder.note(call, "credential", mode)
         if mode in OURS:
             bearer = tokens.ready(agent) or await tokens.bearer(agent)
-        else:
-            bearer = _users(call) if mode == "user" else _none(agent)
-        reply = await forward(_bearing(call, bearer))
-        if (reply.status == 401 or reply.status == 403) and mode in OURS and _stale(reply):
-            return await again(call, reply, bearer, forward)
+            reply = await exchange(call, bearer, forward)
+            if (reply.status == 401 or reply.status == 403) and _stale(reply):
+                return await again(call, reply, bearer, forward)
+            return reply
+        return await exchange(call, _users(call) if mode == "user" else _none(agent), forward)
+
+    async def exchange(call: Call, bearer: str, forward: Handler) -> Reply:
+        """The call with all it carries for its agent: one copy of the headers, none if nothing is added."""
+        told = _identity(call)
+        if told:
+            recorder.note(call, "identity_sent", list(told))
+        if bearer or told:
+            headers = CIMultiDict(call.headers)
+            headers.update(told)
+            if bearer:
+                headers[AUTHORIZATION] = bearer
+            call = call._replace(headers=CIMultiDictProxy(headers))
+        try:
+            reply = await forward(call)
+        except Refusal as refusal:
+            recorder.note(call, "attempt", (refusal.sent, refusal.code))
+            raise
+        recorder.note(call, "attempt", ANSWERED)
         return reply
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
@@ -55,28 +74,24 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         if other is None or not isinstance(call.body, Body) or call.agent.replay == "never":
             return reply
         await reply.close("agent_refused")
-        recorder.note(call, "auth", f"{call.agent.auth}, refreshed")
-        return await forward(_bearing(call, other))
+        recorder.note(call, "credential", f"{call.agent.auth}, refreshed")
+        return await exchange(call, other, forward)
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware
 
 
-def _bearing(call: Call, bearer: str) -> Call:
-    """The call with what it carries for its agent: one copy of the headers, none if nothing is added."""
+def _identity(call: Call) -> dict[str, str]:
+    """Who the user is, in the words in which the platform says it; to trusted agents only."""
+    if not call.agent.trusted:
+        return {}
     caller = call.caller
-    told = call.agent.trusted and (caller.token is not None or caller.email is not None)
-    if not (bearer or told):
-        return call
-    headers = CIMultiDict(call.headers)
-    if bearer:
-        headers[AUTHORIZATION] = bearer
-    if told:
-        if caller.token is not None:
-            headers[USER_TOKEN] = caller.token.reveal()
-        if caller.email is not None:
-            headers[USER_EMAIL] = caller.email
-    return call._replace(headers=CIMultiDictProxy(headers))
+    told = {}
+    if caller.token is not None:
+        told[USER_TOKEN] = caller.token.reveal()
+    if caller.email is not None:
+        told[USER_EMAIL] = caller.email
+    return told
 
 
 def _users(call: Call) -> str:

@@ -25,7 +25,7 @@ LONGEST_FILE: Final = 64 << 10
 
 @dataclass(frozen=True)
 class Credential:
-    """One identity at one workspace, in one of three ways; or, without a host, a token that is sent as it stands.
+    """One identity at one workspace, in one of three ways; or, without a host, a token sent as it stands.
 
     `name`     what logs, metrics and errors call it
     `host`     the workspace's address, with or without https://

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -17,12 +18,16 @@ from sidecar.tokens.credential import Credential
 log = logging.getLogger(__name__)
 
 Fetch = Callable[[Credential], Awaitable[Grant | Fault]]
-NEVER: Final = Instant(-inf, -inf)
 NAP: Final = 30.0  # seconds; the machine may sleep or its clock be set in the meantime
 
 
+def _elapsed() -> float:
+    """Seconds on the clock that also runs while the machine sleeps, where the system has one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+
+
 class Clock(NamedTuple):
-    mono: Callable[[], float] = time.monotonic
+    mono: Callable[[], float] = _elapsed
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -35,7 +40,7 @@ class Facts(NamedTuple):
 
     name: str
     refreshes: Counter[str]  # by result: `ok`, or a key of policies.faults
-    ends_at: float | None  # on the wall clock: up to when it is sent; None: nothing held, or without end
+    expires_at: float | None  # since 1970: up to when it is sent; None: nothing held, or without end
     seconds: float  # spent in refreshes, in all
     fault: str | None  # of the last refresh
     fatal: bool
@@ -51,14 +56,14 @@ class Keeper:
         self.seconds = 0.0
         self._fetch, self._clock, self._spread = fetch, clock, spread
         self._mono, self._wall = clock.mono, clock.wall
-        self._served: tuple[str | None, Instant] = (None, NEVER)
+        self._value: str | None = None
+        self._mono_end = self._wall_end = -inf
         self._flight: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
     def ready(self) -> str | None:
         """The value of `Authorization`, if one may be sent now. Called for every call to an agent."""
-        value, ends = self._served
-        return value if self._mono() < ends.mono and self._wall() < ends.wall else None
+        return self._value if self._mono() < self._mono_end and self._wall() < self._wall_end else None
 
     async def bearer(self) -> str:
         """The same, after the one wait that may help; Refusal `credential_unavailable` where none does."""
@@ -133,6 +138,6 @@ class Keeper:
         else:
             self.state = policy.granted(self.state, told, now, self._spread())
         if held := self.state.held:
-            self._served = held.authorization.reveal(), policy.ends(held)
+            self._value, (self._mono_end, self._wall_end) = held.authorization.reveal(), policy.ends(held)
         self.seconds += now.mono - began
         self.refreshes[self.state.fault.code if self.state.fault else "ok"] += 1
