@@ -13,8 +13,8 @@ from policies.refusal import Refusal
 AUTHORIZATION: Final = "Authorization"
 USER_TOKEN: Final = "x-forwarded-access-token"
 USER_EMAIL: Final = "x-app-user-email"
+NOTHING: Final[tuple[tuple[str, str], ...]] = ()
 OURS: Final = frozenset({"app", "static"})  # the modes whose bearer is ours to fetch anew
-ANSWERED: Final = ("full", "answered")
 
 
 class TokenSource(Protocol):
@@ -31,7 +31,7 @@ class TokenSource(Protocol):
 
 
 def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
-    """Innermost: nothing behind it but the wire, so nobody else sees what it adds, and it sees every exchange."""
+    """Innermost: nothing behind it but the wire, so nobody else sees what it adds."""
 
     async def middleware(call: Call, forward: Handler) -> Reply:
         agent = call.agent
@@ -39,30 +39,25 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         recorder.note(call, "credential", mode)
         if mode in OURS:
             bearer = tokens.ready(agent) or await tokens.bearer(agent)
-            reply = await exchange(call, bearer, forward)
+            reply = await forward(bearing(call, bearer))
             if (reply.status == 401 or reply.status == 403) and _stale(reply):
                 return await again(call, reply, bearer, forward)
             return reply
-        return await exchange(call, _users(call) if mode == "user" else _none(agent), forward)
+        return await forward(bearing(call, _users(call) if mode == "user" else _none(agent)))
 
-    async def exchange(call: Call, bearer: str, forward: Handler) -> Reply:
+    def bearing(call: Call, bearer: str) -> Call:
         """The call with all it carries for its agent: one copy of the headers, none if nothing is added."""
-        told = _identity(call)
+        told = _identity(call) if call.agent.trusted else NOTHING
         if told:
-            recorder.note(call, "identity_sent", list(told))
-        if bearer or told:
-            headers = CIMultiDict(call.headers)
-            headers.update(told)
-            if bearer:
-                headers[AUTHORIZATION] = bearer
-            call = call._replace(headers=CIMultiDictProxy(headers))
-        try:
-            reply = await forward(call)
-        except Refusal as refusal:
-            recorder.note(call, "attempt", (refusal.sent, refusal.code))
-            raise
-        recorder.note(call, "attempt", ANSWERED)
-        return reply
+            recorder.note(call, "identity_sent", [name for name, _ in told])
+        if bearer:
+            told = (*told, (AUTHORIZATION, bearer))
+        if not told:
+            return call
+        headers = CIMultiDict(call.headers)
+        for name, value in told:
+            headers[name] = value
+        return call._replace(headers=CIMultiDictProxy(headers))
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
         """One refresh, and the call once more where it can be sent twice; else the answer stands."""
@@ -75,23 +70,17 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
             return reply
         await reply.close("agent_refused")
         recorder.note(call, "credential", f"{call.agent.auth}, refreshed")
-        return await exchange(call, other, forward)
+        return await forward(bearing(call, other))
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware
 
 
-def _identity(call: Call) -> dict[str, str]:
-    """Who the user is, in the words in which the platform says it; to trusted agents only."""
-    if not call.agent.trusted:
-        return {}
-    caller = call.caller
-    told = {}
-    if caller.token is not None:
-        told[USER_TOKEN] = caller.token.reveal()
-    if caller.email is not None:
-        told[USER_EMAIL] = caller.email
-    return told
+def _identity(call: Call) -> tuple[tuple[str, str], ...]:
+    """Who the user is, in the words in which the platform says it; the token as it came."""
+    token, email = call.caller.token, call.caller.email
+    told = () if token is None else ((USER_TOKEN, token.reveal()),)
+    return told if email is None else (*told, (USER_EMAIL, email))
 
 
 def _users(call: Call) -> str:

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 from time import monotonic
@@ -32,7 +32,8 @@ from sidecar.settings import Settings
 from sidecar.start import block
 from sidecar.sweep import Sweep
 from sidecar.telemetry import Log, Telemetry
-from sidecar.tokens import Tokens, configured
+from sidecar.tokens import configured
+from sidecar.tokens.source import Tokens
 from sidecar.upstream import Limits, Upstream
 
 
@@ -45,7 +46,7 @@ class Sidecar:
         self.lifetime = Lifetime()
         self.agents: Snapshot = snapshot(settings)
         self.sweep = Sweep()
-        self.tokens = Tokens(configured(settings, self.agents))
+        self.tokens = Tokens(configured.credentials(settings, self.agents))
         self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
         self._strangers = Rate()
         self.stack = AsyncExitStack()
@@ -104,9 +105,9 @@ class Sidecar:
 
     async def _open(self) -> None:
         settings, telemetry = self.settings, self.telemetry
-        admin = Admin(telemetry, self.agents, self.troubles, whole=is_loopback(settings.admin_host))
+        admin = Admin(telemetry, self.agents, self.troubles, public=not is_loopback(settings.admin_host))
         keepers = {
-            "admin": Doorkeeper("admin", self.edge, telemetry, rules=self.rules("admin"), belief=self.belief("admin"), pages=admin.pages()),
+            "admin": Doorkeeper("admin", self.edge, telemetry, rules=self.rules("admin"), belief=self.belief("admin"), pages=lambda path: admin.handle),
             "egress": Doorkeeper(
                 "egress", self.edge, telemetry, rules=self.rules("egress"), belief=self.belief("egress"), key=settings.egress_secret
             ),
@@ -117,7 +118,7 @@ class Sidecar:
                 rules=self.rules("front"),
                 belief=self.belief("front"),
                 routes=settings.front_routes,
-                pages=self.front_pages(admin),
+                pages=self.front_pages(),
                 full=settings.errors in ("full",),
             ),
         }
@@ -143,8 +144,8 @@ class Sidecar:
         else:
             self.telemetry.counters.request(door, "none", "other", outcome.outcome(code), 0)
 
-    def front_pages(self, admin: Admin) -> dict[str, Page]:
-        return {}
+    def front_pages(self) -> Callable[[str], Page | None]:
+        return lambda path: None
 
     def rules(self, door: Door) -> access.Gate:
         settings = self.settings
