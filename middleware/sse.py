@@ -43,7 +43,10 @@ class Reader:
         self._after_cr = False  # an LF that comes next belongs to the CR that ended the last line
         self._fresh = True  # no line has been read, so there may be a byte order mark
         self._too_large = False
-        self._reset()
+        self._data: list[bytes] = []
+        self._event: str | None = None
+        self._id: str | None = None
+        self._size = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes."""
@@ -53,7 +56,7 @@ class Reader:
             return []
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
-        self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
+        self._after_cr = chunk.endswith(b"\r")
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" not in chunk:
@@ -74,6 +77,9 @@ class Reader:
 
     def _events(self, lines: list[bytes], too_large: bool) -> list[Event]:
         events: list[Event] = []
+        if self._fresh and lines:
+            self._fresh = False
+            lines[0] = lines[0].removeprefix(BOM)
         for line in lines:
             if len(line) > self.limit or self._size > self.limit:
                 too_large = True
@@ -93,9 +99,6 @@ class Reader:
         return events
 
     def _field(self, line: bytes) -> None:
-        if self._fresh:
-            self._fresh = False
-            line = line.removeprefix(BOM)
         name, _, value = line.partition(b":")
         if name not in (b"data", b"event", b"id"):
             return  # a comment, `retry`, or nobody's field
@@ -109,13 +112,11 @@ class Reader:
             self._id = text(value)
 
     def _reset(self) -> None:
-        self._data: list[bytes] = []
-        self._event: str | None = None
-        self._id: str | None = None
-        self._size = 0
+        self._data, self._event, self._id, self._size = [], None, None, 0
 
     def _refusal(self) -> Refusal:
-        return Refusal(502, "agent_too_large", detail=f"One event of the stream is larger than {self.limit} bytes.")
+        detail = f"One event of the stream is larger than {self.limit} bytes."
+        return Refusal(502, "agent_too_large", detail=detail)
 
 
 def text(raw: bytes) -> str:
@@ -138,9 +139,8 @@ def reframed(event: Event) -> bytes:
 
 def error_frame(code: str, message: str, request_id: str) -> bytes:
     """How a stream that has begun says that it failed. No `[DONE]` follows it."""
-    return frame(
-        {"type": "error", "error": code, "code": code, "message": message, "request_id": request_id}, event="error"
-    )
+    value = {"type": "error", "error": code, "code": code, "message": message, "request_id": request_id}
+    return frame(value, event="error")
 
 
 EOL: Final = rb"(?:\r\n|\n|\r(?!\n))"
@@ -149,7 +149,7 @@ FIRST: Final = re.compile(  # what says nothing, then every line up to the blank
 )
 DATA: Final = re.compile(rb"^data(?::[^\n]*)?$", re.MULTILINE)
 TEXT_WITHOUT_DELTA: Final = re.compile(
-    rb'data: \{"type": ?"response\.(?:output_item\.done".*"type": ?"message"|(?:completed|incomplete)")', re.DOTALL
+    rb'data: \{"type": ?"response\.(?:output_item\.done".*"type": ?"message"|(?:completed|incomplete)")'
 )
 
 

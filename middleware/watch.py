@@ -1,27 +1,115 @@
-"""What a stream that passes untouched says about itself: whole, cut short, or failed inside a 200."""
+"""What a stream that passes untouched says about itself: whole, cut short, or failed inside a 200.
+
+Nothing is parsed and next to nothing is kept. A mark counts while at most `WINDOW` lines of data follow it:
+a flood costs what its last few frames cost, and an agent that goes on long after an end (it called a model
+twice) is not taken for whole.
+"""
 
 from typing import Final, Literal
 
+from middleware.marks import LONGEST, marks
+
 Verdict = Literal["ok", "agent_error", "truncated"]
-CARRY: Final = 64
+
+WINDOW: Final = 16
+CARRY: Final = LONGEST - 1  # bytes kept of a frame that is not over
+LARGE: Final = 8192  # of a chunk beyond this only the window is looked at
+WHOLE: Final = b"\n"  # carried where all that came is whole frames
+DELTAS: Final = (  # nearly every frame of nearly every stream; nothing inside it is a mark
+    b'data: {"type":"response.output_text.delta"',
+    b'data: {"type": "response.output_text.delta"',
+)
 
 
 class Watch:
-    """Fed by the source with every chunk, before the chunk goes on."""
+    """Fed by the source with every chunk, before the chunk goes on; asked when the stream is over.
 
-    __slots__ = ("_tail", "terminal")
+    `terminal` names what proves a stream whole. Without any, no stream is called truncated.
+    """
+
+    __slots__ = ("_after_cr", "_carry", "_gates", "_lines", "_marks", "_quiet", "_spoke")
 
     def __init__(self, terminal: tuple[bytes, ...] = ()) -> None:
-        self.terminal = terminal
-        self._tail = b"\n\n"
+        self._marks = marks(terminal)
+        self._gates = [gate.search for gate in self._marks.gates]
+        self._carry = WHOLE
+        self._after_cr = False
+        self._lines: dict[str, int] = {}  # how many lines of data came after a mark
+        self._spoke = False
+        self._quiet = False  # something was said, in whole frames, and there is no mark to count from
 
     def seen(self, chunk: bytes) -> None:
-        self._tail = (self._tail + chunk)[-CARRY:]
+        if self._quiet and chunk.startswith(DELTAS) and chunk.endswith(b"\n\n"):  # noqa: SIM102
+            if chunk.find(b"\n") == len(chunk) - 2 and chunk.find(b"\r") < 0:
+                return  # one delta and nothing else
+        if self._after_cr or chunk.find(b"\r") >= 0:
+            chunk = self._with_lf(chunk)
+        if chunk:
+            self._look(self._carry + chunk)
+
+    def _look(self, buffer: bytes) -> None:
+        if not self._spoke:
+            self._spoke = self._marks.spoke.search(buffer) is not None
+        rest = buffer if len(buffer) < LARGE else self._window(buffer)
+        if self._lines and rest is buffer:
+            more = buffer.count(b"\ndata", max(0, len(self._carry) - len(b"data")))
+            self._lines = {mark: n + more for mark, n in self._lines.items() if n + more <= WINDOW}
+        for gate in self._gates:
+            if gate(rest):
+                self._lines |= self._found(rest)
+                break
+        self._carry = WHOLE if rest.endswith(b"\n\n") else rest[-CARRY:]
+        self._quiet = self._carry == WHOLE and self._spoke and not self._lines and not self._after_cr
+
+    def _with_lf(self, chunk: bytes) -> bytes:
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk, self._after_cr = chunk[1:], False
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _window(self, buffer: bytes) -> bytes:
+        """The last few frames, and as much before them as a mark may need; earlier marks are too old."""
+        start = len(buffer)
+        for _ in range(WINDOW + 1):
+            start = buffer.rfind(b"\ndata", 0, start)
+            if start < 0:
+                return buffer
+        self._lines.clear()
+        return buffer[max(0, start - CARRY) :]
+
+    def _found(self, buffer: bytes) -> dict[str, int]:
+        found = {}
+        for mark, pattern in self._marks.patterns.items():
+            at = -1
+            for match in pattern.finditer(buffer):
+                at = match.start()
+            if at >= 0:
+                found[mark] = buffer.count(b"\ndata", at + 1)
+        return found
 
     @property
     def between_frames(self) -> bool:
-        return self._tail.endswith((b"\n\n", b"\r\r", b"\n\r\n"))
+        """Whether a comment may be written now."""
+        return self._carry == WHOLE
 
     @property
     def verdict(self) -> Verdict:
-        return "ok"
+        """How the stream ended, now that it has."""
+        last = self._last()
+        if "typed" in last or "untyped" in last:
+            return "agent_error"
+        return "ok" if "end" in last or "end" not in self._marks.patterns else "truncated"
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether it ended as no reader can see: an error without a type, or an end and nothing before."""
+        last = self._last()
+        if "typed" in last:
+            return False
+        spoke = self._spoke or self._marks.spoke.search(self._carry + b"\n") is not None
+        return "untyped" in last or ("end" in last and not spoke)
+
+    def _last(self) -> set[str]:
+        lines = self._lines | self._found(self._carry + b"\n\n")
+        return {mark for mark, n in lines.items() if n <= WINDOW}
