@@ -57,12 +57,12 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     Not among them: x-request-id, traceparent and tracestate, which the edge tells anew, and authorization and
     the user's headers, which `credentials` writes. Refusal: 400 `bad_request`, 508 `loop_detected`.
     """
-    allowed = _with(extra) if extra else _CHAT.exact
+    allowed, begin = _with(extra) if extra else _CHAT.exact, _CHAT.begin
     named = _nominated(headers)
     kept = [
         (name, value)
         for name, value in headers.items()
-        if ((low := name.lower()) in allowed or low.startswith(_CHAT.begin)) and low not in named
+        if ((low := name.lower()) in allowed or low.startswith(begin)) and low not in named
     ]
     _sound(kept)
     kept.append(("accept-encoding", "identity"))
@@ -72,11 +72,14 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
 
 def relayed(headers: Headers) -> Pairs:
     """What a relay takes along: all that goes from end to end and is not kept back. Refusals as above."""
+    exact, begin = _KEPT_BACK.exact, _KEPT_BACK.begin
     named = _nominated(headers)
     kept = [
         (name, value)
         for name, value in headers.items()
-        if plain(name) not in _KEPT_BACK and not (named and name.lower() in named)
+        if (low := plain(name) if "_" in name or " " in name else name.lower()) not in exact
+        and not low.startswith(begin)
+        and not (named and name.lower() in named)
     ]
     _sound(kept)
     kept.append(("via", _via(headers)))

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
@@ -102,40 +103,42 @@ def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[s
     removed: dict[str, int] = {}
     authorizations = 0
     for name, value in headers.items():
-        known = plain(name)
-        if known == "authorization":
-            authorizations += 1
-        elif known in _NAMES:
+        known = name.lower()
+        if known not in _NAMES and ("_" in name or " " in name):
+            known = plain(name)
+        if known in _NAMES:
             if not believed or (door == "front" and known == "x-app-user-email"):  # no proxy sets that one
                 removed[known] = removed.get(known, 0) + 1
-            elif known in found or len(name) != len(known) or "_" in name:
-                raise Refusal(
-                    400,
-                    "duplicate_identity_header",
-                    detail=f"{known} came twice, or spelled with an underscore.",
-                )
+            elif known in found or known != name.lower():
+                detail = f"{known} came twice, or spelled with an underscore."
+                raise Refusal(400, "duplicate_identity_header", detail=detail)
             else:
                 found[known] = value.strip(" \t")
+        elif known == "authorization":
+            authorizations += 1
     if authorizations > 1 and door == "front":
         raise Refusal(400, "bad_request", detail="Two Authorization headers came.")
     if not found:
         return Caller(door, believed), removed
-    for known, value in list(found.items()):
-        if not _well_formed(known, value):
-            del found[known]
-            if value:
-                removed[known] = removed.get(known, 0) + 1
-    token = found.get("x-forwarded-access-token")
-    return (
-        Caller(
-            door,
-            believed,
-            found.get("x-forwarded-preferred-username") or found.get("x-forwarded-user"),
-            found.get("x-forwarded-email") or found.get("x-app-user-email"),
-            Secret(token) if token else None,
-        ),
-        removed,
-    )
+
+    def read(name: str, well_formed: Callable[[str], bool]) -> str | None:
+        value = found.get(name)
+        if not value:
+            return None
+        if well_formed(value):
+            return value
+        removed[name] = removed.get(name, 0) + 1
+        return None
+
+    token = read("x-forwarded-access-token", is_token)
+    email = read("x-forwarded-email", is_email) or read("x-app-user-email", is_email)
+    who = read("x-forwarded-preferred-username", is_name) or read("x-forwarded-user", is_name)
+    return Caller(door, believed, who, email, Secret(token) if token else None), removed
+
+
+def is_name(value: str) -> bool:
+    """A user's name or id: visible ASCII with spaces inside, at most 254 bytes."""
+    return _NAME.fullmatch(value) is not None
 
 
 def is_email(value: str) -> bool:
@@ -148,14 +151,6 @@ def is_token(value: str) -> bool:
     return (
         value.isascii() and 0 < len(value) <= LONGEST_TOKEN and not value.encode().translate(None, _VISIBLE)
     )
-
-
-def _well_formed(known: str, value: str) -> bool:
-    if known == "x-forwarded-access-token":
-        return is_token(value)
-    if known.endswith("email"):
-        return is_email(value)
-    return _NAME.fullmatch(value) is not None
 
 
 def egress_key(path: str) -> tuple[str | None, str]:
