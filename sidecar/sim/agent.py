@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sidecar.sim import agent_server, asks, pages
 from sidecar.sim.asks import Ask, Kind, Refused
+from sidecar.sim.plays import dawdle
 from sidecar.sim.script import scene
 from sidecar.sim.serving import Port, serving
 from sidecar.sim.visits import Series, Visit
@@ -99,11 +100,13 @@ class Agent:
         if played.page == "asleep" and not self._slept:
             self.sleep(played.number)
             return pages.PAGES["unavailable"](0)
-        if played.page in pages.PAGES and (ask.stream or played.page != "guardrail"):
-            return pages.PAGES[played.page](played.number)
+        page = None if played.page == "guardrail" and not ask.stream else pages.PAGES.get(played.page)
+        self.runs += page is None
+        visit.ran = page is None
+        await dawdle(visit, played)
+        if page:
+            return page(played.number)
         self._slept = False
-        self.runs += 1
-        visit.ran = True
         return await agent_server.answer(request, visit, self.kind, ask, played)
 
     def _accepts(self, authorization: str) -> bool:

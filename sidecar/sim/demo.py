@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
+from sidecar.settings import AgentBlock, Settings
 from sidecar.sim.agent import agent
 
 PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
@@ -56,3 +57,13 @@ async def agents() -> AsyncIterator[dict[str, Offer]]:
             one = await stack.enter_async_context(agent(**how))
             offers[name] = Offer(one.url, "responses", does)
         yield offers
+
+
+@asynccontextmanager
+async def staged(settings: Settings) -> AsyncIterator[Settings]:
+    """These settings with the demo's agents beside those that they name; what they name wins."""
+    async with agents() as offers:
+        shown = {
+            name: AgentBlock(url=offer.url, kind=offer.kind, auth="none") for name, offer in offers.items()
+        }
+        yield settings.model_copy(update={"agents": shown | settings.agents})

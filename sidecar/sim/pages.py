@@ -36,7 +36,7 @@ def compact(value: Any) -> bytes:
 
 
 def status(number: float) -> web.Response:
-    code = int(number)
+    code = int(number) if 200 <= number <= 599 else 500
     again = {"retry_after": "7"} if code in (429, 503) else {}
     return json_of_agent(code, {"detail": f"The agent was told to answer {code}."}, **again)
 

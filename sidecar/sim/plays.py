@@ -15,6 +15,14 @@ from sidecar.sim.visits import Visit
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # close() then sends RST, not FIN
 
 
+async def dawdle(visit: Visit, scene: Scene) -> None:
+    """What passes before anything is answered."""
+    if scene.hold == -1:
+        await visit.held()
+    if scene.delay:
+        await asyncio.sleep(scene.delay)
+
+
 async def play(
     request: web.BaseRequest,
     visit: Visit,
@@ -26,10 +34,6 @@ async def play(
     response.headers.update(AGENT)
     if scene.content_type:
         response.headers["Content-Type"] = scene.content_type
-    if scene.hold == -1:
-        await visit.held()
-    if scene.delay:
-        await asyncio.sleep(scene.delay)
     if scene.after == -1:
         return broken(request, response)
     await response.prepare(request)

@@ -272,6 +272,14 @@ async def test_something_else_than_an_agent_answers(words, status, kind, holds):
         assert agent.last.ran == (words == "wrong type")
 
 
+async def test_a_delay_holds_whatever_is_answered():
+    loop = asyncio.get_running_loop()
+    async with sim.agent() as agent:
+        began = loop.time()
+        assert (await whole(agent, "slow 0.1 status 500"))[0] == 500
+    assert loop.time() - began > 0.1
+
+
 async def test_a_guardrail_refuses_the_stream_and_lets_the_whole_answer_pass():
     async with sim.agent(always="refuse streaming") as agent:
         refused = await whole(agent, "hello")

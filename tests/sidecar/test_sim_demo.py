@@ -2,6 +2,7 @@
 
 import aiohttp
 
+from sidecar.settings import load
 from sidecar.sim import demo
 
 
@@ -31,3 +32,13 @@ async def test_the_troubled_agent_goes_wrong_each_time_in_another_way():
                 seen.append((type(error), str(error)))
     assert len(set(seen)) == len(demo.TROUBLES)
     assert all(b"[DONE]" not in body or b'"error"' in body for status, body in seen if status == 200)
+
+
+async def test_settings_get_the_demo_s_agents_and_keep_their_own():
+    mine = load({"SIDECAR_AGENTS__CHAT__URL": "http://127.0.0.1:9"}, command="demo")
+    async with demo.staged(mine) as settings:
+        assert set(settings.agents) == set(demo.SHOWN)
+        assert settings.agents["chat"].url == "http://127.0.0.1:9"
+        assert settings.agents["default"].url.startswith("http://127.0.0.1:")
+        assert settings.source("agents", "chat", "url") == "SIDECAR_AGENTS__CHAT__URL"
+    assert set(mine.agents) == {"chat"}
