@@ -33,6 +33,7 @@ class _Names:
 
 _CHAT: Final = _Names(name for row in table.REQUEST if row.chat == "as it came" for name in row.names)
 _KEPT_BACK: Final = _Names(name for row in table.REQUEST if row.relay != "as it came" for name in row.names)
+_CLOSED: Final = _Names(name for row in table.REQUEST if row.chat != "as it came" for name in row.names)
 _HOP: Final = _Names(table.HOP)
 _ALL: Final = _Names(name for row in table.REQUEST for name in row.names)
 _NOT_ANSWERED: Final = _Names(name for back in table.ANSWER for name in back.names)
@@ -47,8 +48,8 @@ def plain(name: str) -> str:
 
 
 def openable(name: str) -> bool:
-    """Whether configuration may let this header out to an agent; False for what the table keeps back."""
-    return plain(name) not in _KEPT_BACK
+    """Whether configuration may let this header out with chats; False for what the table decides otherwise."""
+    return plain(name) not in _CLOSED
 
 
 def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:

@@ -83,7 +83,19 @@ def test_configuration_may_add_names_to_what_a_chat_takes_along():
 
 
 @pytest.mark.parametrize(
-    "name", [*NEVER, *HOPS, "connection", "host", "content-length", "via", "x-request-id", "traceparent"]
+    "name",
+    [
+        *NEVER,
+        *HOPS,
+        "connection",
+        "host",
+        "content-length",
+        "content-encoding",
+        "accept-encoding",
+        "via",
+        "x-request-id",
+        "traceparent",
+    ],
 )
 def test_configuration_can_never_open_what_the_table_keeps_back(name: str):
     assert not openable(name)
