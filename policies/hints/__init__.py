@@ -36,7 +36,7 @@ def explain(
     """
     facts = _facts(agent, status or 0, reason, text)
     for cause in CAUSES.get(code, ()):
-        if cause.when(facts):
+        if cause.when.holds(facts):
             return cause.told(facts)
     return outcome.sentence(code), None
 

@@ -30,7 +30,7 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         ),
         Cause(
             auth("app"),
-            "{Agent} at {host} answered with a login page: this app's token or permission does not do there.",
+            "{Agent} at {host} answered with a login page: this app has no valid token or permission there.",
             GRANT + "; the agent must live in the workspace that DATABRICKS_HOST names.",
         ),
         Cause(
@@ -148,28 +148,28 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         Cause(
             always,
             "{Agent} at {host} did not begin to answer within SIDECAR_TIMEOUTS__FIRST_BYTE.",
-            "Let the agent stream, or raise SIDECAR_TIMEOUTS__FIRST_BYTE (seconds).",
+            "Let the agent stream, or raise SIDECAR_TIMEOUTS__FIRST_BYTE.",
         ),
     ),
     "agent_gap_timeout": (
         Cause(
             always,
             "{Agent} at {host} fell silent inside its answer for longer than SIDECAR_TIMEOUTS__GAP.",
-            "Let the agent send something during long steps, or raise SIDECAR_TIMEOUTS__GAP (seconds).",
+            "Let the agent send something during long steps, or raise SIDECAR_TIMEOUTS__GAP.",
         ),
     ),
     "agent_total_timeout": (
         Cause(
             always,
             "The whole answer of {agent} at {host} took longer than SIDECAR_TIMEOUTS__TOTAL allows.",
-            "Ask for a stream, which has no total limit, or raise SIDECAR_TIMEOUTS__TOTAL (seconds).",
+            "Ask for a stream, which has no total limit, or raise SIDECAR_TIMEOUTS__TOTAL.",
         ),
     ),
     "agent_too_large": (
         Cause(
             always,
-            "The answer of {agent} at {host} is larger than SIDECAR_MAX_RESPONSE allows.",
-            "Ask for a stream, which has no such limit, or raise SIDECAR_MAX_RESPONSE (bytes).",
+            "The answer of {agent} at {host} is larger than SIDECAR_MAX_ANSWER allows.",
+            "Ask for a stream, which has no such limit, or raise SIDECAR_MAX_ANSWER.",
         ),
     ),
 }

@@ -24,7 +24,7 @@ NEXT: Final[dict[str, str]] = {
     "no_such_call": "The last 200 calls are kept: `GET /calls` on the admin door lists them.",
     "method_not_allowed": "The header Allow names the methods of this path.",
     "body_timeout": "Send the body without pauses, or less of it.",
-    "body_too_large": "Send less, or raise SIDECAR_MAX_BODY (bytes).",
+    "body_too_large": "Send less, or raise SIDECAR_MAX_BODY.",
     "uri_too_long": "Put what is long into the body.",
     "unsupported_media_type": "Send `Content-Type: application/json`.",
     "unsupported_expectation": "Leave the header Expect out.",

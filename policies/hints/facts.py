@@ -24,7 +24,11 @@ class Facts(NamedTuple):
     text: str = ""  # how the agent's body begins, in lower case; never repeated
 
 
-Condition = Callable[[Facts], bool]
+class Condition(NamedTuple):
+    """When a cause is the likely one; `said` tells people, where the cause's own sentence does not."""
+
+    said: str
+    holds: Callable[[Facts], bool]
 
 
 class Cause(NamedTuple):
@@ -40,43 +44,32 @@ class Cause(NamedTuple):
             "Agent": facts.agent[0].upper() + facts.agent[1:],
             "because": f" ({facts.said})" if facts.said else "",
             "answered": f" with {facts.status}" if facts.status else "",
+            "status": facts.status or "<status>",
         }
         return self.detail.format_map(words), self.hint and self.hint.format_map(words)
 
 
-def always(_: Facts) -> bool:
-    return True
-
-
-def hosted(facts: Facts) -> bool:
-    return facts.hosted
-
-
-def loopback(facts: Facts) -> bool:
-    return facts.loopback
-
-
-def pending(facts: Facts) -> bool:
-    """The platform's own words where an app resource was never approved."""
-    return "app not authorized" in facts.text
-
-
 def says(*words: str) -> Condition:
-    return lambda facts: any(word in facts.reason for word in words)
+    return Condition("", lambda facts: any(word in facts.reason for word in words))
 
 
 def auth(mode: str) -> Condition:
-    return lambda facts: facts.auth == mode
+    return Condition(f"with `AUTH={mode}`", lambda facts: facts.auth == mode)
 
 
 def answered(*statuses: int) -> Condition:
-    return lambda facts: facts.status in statuses
+    return Condition(f"status {', '.join(map(str, statuses))}", lambda facts: facts.status in statuses)
 
 
 def both(one: Condition, other: Condition) -> Condition:
-    return lambda facts: one(facts) and other(facts)
+    said = ", ".join(filter(None, (one.said, other.said)))
+    return Condition(said, lambda facts: one.holds(facts) and other.holds(facts))
 
 
+always: Final = Condition("", lambda _: True)
+hosted: Final = Condition("on the apps platform", lambda facts: facts.hosted)
+loopback: Final = Condition("on this machine", lambda facts: facts.loopback)
+pending: Final = Condition("", lambda facts: "app not authorized" in facts.text)  # the platform's own words
 dns: Final = says("dns", "getaddrinfo", "name or service", "name resolution", "nodename")
 refused: Final = says("refused", "connect call failed")
 

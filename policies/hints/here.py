@@ -65,7 +65,7 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         Cause(
             always,
             "The caller read nothing for longer than SIDECAR_WRITE_TIMEOUT.",
-            "If readers may be that slow, raise SIDECAR_WRITE_TIMEOUT (seconds).",
+            "If readers may be that slow, raise SIDECAR_WRITE_TIMEOUT.",
         ),
     ),
     "frontend_starting": (

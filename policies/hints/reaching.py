@@ -38,12 +38,12 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         Cause(
             hosted,
             "{Agent} at {host} did not come up while the call waited for it.",
-            START + " One that only starts slowly needs a larger SIDECAR_COLD_START_BUDGET (seconds).",
+            START + " One that only starts slowly needs a larger SIDECAR_COLD_START_BUDGET.",
         ),
         Cause(
             always,
             "{Agent} at {host} did not come up while the call waited for it.",
-            "Start it; one that only starts slowly needs a larger SIDECAR_COLD_START_BUDGET (seconds).",
+            "Start it; one that only starts slowly needs a larger SIDECAR_COLD_START_BUDGET.",
         ),
     ),
     "agent_connect_timeout": (
@@ -55,7 +55,7 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         Cause(
             always,
             "Connecting to {agent} at {host} took longer than SIDECAR_TIMEOUTS__CONNECT allows.",
-            "Look for a firewall in between; else raise SIDECAR_TIMEOUTS__CONNECT (seconds).",
+            "Look for a firewall in between; else raise SIDECAR_TIMEOUTS__CONNECT.",
         ),
     ),
     "agent_tls_error": (

@@ -59,19 +59,29 @@ class Histogram:
         return rows
 
 
+class Series:
+    """Requests of one door, agent, route and outcome; with the histograms of its agent, which it shares."""
+
+    __slots__ = ("bytes", "count", "durations", "first_bytes")
+
+    def __init__(self, durations: Histogram, first_bytes: Histogram) -> None:
+        self.count = self.bytes = 0
+        self.durations, self.first_bytes = durations, first_bytes
+
+
 class Counters:
     def __init__(self, known: Callable[[str], bool]) -> None:
         """`known` says whether there is an agent of this name."""
         self._known = known
         self.agents: set[str] = set()
-        self.requests: dict[Requests, int] = {}
-        self.durations: dict[str, Histogram] = {}
+        self.requests: dict[Requests, Series] = {}
+        self.durations: dict[str, Histogram] = {}  # by agent
         self.first_bytes: dict[str, Histogram] = {}
         self.attempts: dict[tuple[str, str, str], int] = {}
         self.modes: dict[str, int] = dict.fromkeys(MODES, 0)
         self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
         self.plugins: dict[str, int] = {}
-        self.bytes: dict[str, int] = dict.fromkeys(sorted(DOORS), 0)
+        self.cold_starts: dict[str, int] = {}  # by agent
 
     def agent(self, name: str) -> str:
         """The label of an agent."""
@@ -84,44 +94,42 @@ class Counters:
 
     def expect(self, agents: Iterable[str], routes: Sequence[tuple[str, str]], within: int = 96) -> None:
         """Series that are there, at zero, before anything happens: an alert sees the first failure too."""
-        for agent in map(self.agent, agents):
-            self.durations.setdefault(agent, Histogram())
-            self.first_bytes.setdefault(agent, Histogram())
-            for door, route in routes:
-                for outcome in EXPECTED:
-                    if len(self.requests) < within:
-                        self.requests.setdefault((door, agent, route, outcome), 0)
+        wanted = [(door, self.agent(name), route) for name in agents for door, route in routes]
+        for key in [(*start, outcome) for start in wanted for outcome in EXPECTED][:within]:
+            if key not in self.requests:
+                self.requests[key] = self._series(key[1])
 
-    def request(self, door: str, agent: str, route: str, outcome: str, size: int) -> None:
-        key = (door, agent, route, outcome)
-        if key not in self.requests:
-            key = self._folded(key)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        self.bytes[key[0]] = self.bytes.get(key[0], 0) + size
-
-    def took(self, agent: str, seconds: float, first_byte: float | None) -> None:
-        if (histogram := self.durations.get(agent)) is None:
-            agent = self.agent(agent)
-            histogram = self.durations.setdefault(agent, Histogram())
-        histogram.observe(seconds)
+    def ended(
+        self, key: Requests, size: int = 0, seconds: float | None = None, first_byte: float | None = None
+    ) -> None:
+        """One request more. A key comes as it is, and is folded where it is new; only calls have times."""
+        series = self.requests.get(key) or self._folded(key)
+        series.count += 1
+        series.bytes += size
+        if seconds is not None:
+            series.durations.observe(seconds)
         if first_byte is not None:
-            if (histogram := self.first_bytes.get(agent)) is None:
-                histogram = self.first_bytes.setdefault(agent, Histogram())
-            histogram.observe(first_byte)
+            series.first_bytes.observe(first_byte)
 
     def attempt(self, agent: str, sent: str, result: str) -> None:
-        key = (
-            self.agent(agent),
-            sent if sent in SENT else OTHER,
-            result if result == "answered" or result in OUTCOMES else OTHER,
-        )
-        if key not in self.attempts and len(self.attempts) >= ATTEMPTS:
-            key = (OTHER, OTHER, OTHER)
+        key = (agent, sent, result)
+        if key not in self.attempts:
+            key = (
+                self.agent(agent),
+                sent if sent in SENT else OTHER,
+                result if result == "answered" or result in OUTCOMES else OTHER,
+            )
+            if key not in self.attempts and len(self.attempts) >= ATTEMPTS:
+                key = (OTHER, OTHER, OTHER)
         self.attempts[key] = self.attempts.get(key, 0) + 1
 
     def mode(self, mode: str) -> None:
         if mode in self.modes:
             self.modes[mode] += 1
+
+    def cold_start(self, agent: str) -> None:
+        agent = self.agent(agent)
+        self.cold_starts[agent] = self.cold_starts.get(agent, 0) + 1
 
     def named(self, counts: dict[str, int], name: str, by: int = 1) -> None:
         """Count under a name of which there may be only so many."""
@@ -129,7 +137,7 @@ class Counters:
             name = OTHER
         counts[name] = counts.get(name, 0) + by
 
-    def _folded(self, key: Requests) -> Requests:
+    def _folded(self, key: Requests) -> Series:
         door, agent, route, outcome = key
         key = (
             door if door in DOORS else OTHER,
@@ -137,9 +145,16 @@ class Counters:
             route if route in _ROUTES else OTHER,
             outcome if outcome in OUTCOMES else "internal_error",
         )
-        if key in self.requests or len(self.requests) < SERIES:
-            return key
-        return (OTHER, OTHER, OTHER, key[3])
+        if key not in self.requests and len(self.requests) >= SERIES:
+            key = (OTHER, OTHER, OTHER, key[3])
+        if (series := self.requests.get(key)) is None:
+            series = self.requests[key] = self._series(key[1])
+        return series
+
+    def _series(self, agent: str) -> Series:
+        return Series(
+            self.durations.setdefault(agent, Histogram()), self.first_bytes.setdefault(agent, Histogram())
+        )
 
 
 # What can end a call to an agent; endings of the frontend and of the way to us are made when they happen.

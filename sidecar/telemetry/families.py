@@ -32,14 +32,14 @@ FAMILIES: Final[dict[str, Family]] = {
             "sidecar_request_duration_seconds",
             "histogram",
             ("agent",),
-            "From the request's head to the last byte of the answer.",
+            "Of calls: from the request's head to the last byte of the answer.",
             AGENT,
         ),
         Family(
             "sidecar_time_to_first_byte_seconds",
             "histogram",
             ("agent",),
-            "From the request's head to the first byte of the answer's body; keepalives do not count.",
+            "Of calls: from the request's head to the first byte of the answer; keepalives do not count.",
             AGENT,
         ),
         Family(
@@ -63,6 +63,13 @@ FAMILIES: Final[dict[str, Family]] = {
             ("agent", "sent", "result"),
             "HTTP exchanges with agents, repeated ones included.",
             f"{AGENT}; `sent`: none, partial, full; `result`: `answered` or an outcome",
+        ),
+        Family(
+            "sidecar_cold_starts_total",
+            "counter",
+            ("agent",),
+            "Calls that waited for an agent to start.",
+            AGENT,
         ),
         Family(
             "sidecar_identity_headers_removed_total",

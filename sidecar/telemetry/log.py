@@ -9,17 +9,16 @@ import os
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sidecar.telemetry.lines import json_line, plain_line
 
 LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+URGENT: Final = frozenset({"warning", "error"})
 PAGE: Final = select.PIPE_BUF
-TOGETHER: Final = 64  # lines
-WAITING: Final = 4096  # lines that may wait for a reader
-LONGEST: Final = 16 << 10  # bytes of one line
+TOGETHER: Final = 16 << 10  # bytes, some sixty lines
+MOST: Final = 1 << 20  # bytes that wait for a reader
 
 
 class Log:
@@ -38,7 +37,7 @@ class Log:
         self.dropped = 0
         self._fd, self._now = fd, now
         self._line = plain_line if self.plain else json_line
-        self._lines: deque[bytes] = deque()
+        self._waiting = bytearray()
         self._lost = 0  # dropped and not yet told
         self._lock = threading.Lock()  # libraries log from their threads; appending needs none
         self._poll = select.poll()
@@ -55,13 +54,13 @@ class Log:
     def write(self, level: str, facts: dict[str, Any]) -> None:
         """`facts` have `ts` (seconds since 1970), `level` and `msg`; the rest is as it comes."""
         line = self._line(facts)
-        lines = self._lines
-        if len(lines) >= WAITING:
+        waiting = self._waiting
+        if len(waiting) >= MOST:
             self.dropped += 1
             self._lost += 1
             return
-        lines.append(line if len(line) <= LONGEST else line[: LONGEST - 1] + b"\n")
-        if len(lines) >= TOGETHER or level == "warning" or level == "error":
+        waiting += line
+        if len(waiting) >= TOGETHER or level in URGENT:
             self.flush()
 
     def flush(self, patience: float = 0.0) -> None:
@@ -70,46 +69,25 @@ class Log:
             self._flush(patience)
 
     def _flush(self, patience: float) -> None:
-        until = time.monotonic() + patience
-        while self._lines or self._lost:
-            if not self._takes(until):
-                return
-            if not self._lines:
+        waiting = self._waiting
+        until = time.monotonic() + patience if patience else 0.0
+        while waiting or self._lost:
+            if not waiting:
                 self._tell_lost()
-            page = self._page()
+            if not self._poll.poll(max(0.0, until - time.monotonic()) * 1000 if until else 0):
+                return
+            size = len(waiting)
+            if size > PAGE:
+                size = waiting.rfind(b"\n", 0, PAGE) + 1 or PAGE
             try:
-                written = os.write(self._fd, page)
+                size = os.write(self._fd, waiting[:size])
             except BlockingIOError:
-                self._back(page)
                 return
             except OSError:  # the reader is gone for good
-                self.dropped += page.count(b"\n")
-                continue
-            if written < len(page):
-                self._back(page[written:])
-
-    def _takes(self, until: float) -> bool:
-        wait = max(0.0, until - time.monotonic())
-        return bool(self._poll.poll(wait * 1000))
-
-    def _page(self) -> bytes:
-        """Whole lines of one page; a longer line in pieces."""
-        first = self._lines.popleft()
-        if len(first) > PAGE:
-            self._lines.appendleft(first[PAGE:])
-            first = first[:PAGE]
-        parts, size = [first], len(first)
-        while first[-1:] == b"\n" and self._lines and size + len(self._lines[0]) <= PAGE:
-            parts.append(self._lines.popleft())
-            size += len(parts[-1])
-        return b"".join(parts)
-
-    def _back(self, rest: bytes) -> None:
-        self._lines.appendleft(rest)
+                self.dropped += waiting.count(b"\n", 0, size)
+            del waiting[:size]
 
     def _tell_lost(self) -> None:
-        lost, self._lost = self._lost, 0
-        line = self._line(
-            {"ts": self._now(), "level": "warning", "msg": f"{lost} log lines were lost: nobody read them"}
-        )
-        self._lines.append(line)
+        text = f"{self._lost} log lines were lost: nobody read them"
+        self._lost = 0
+        self._waiting += self._line({"ts": self._now(), "level": "warning", "msg": text})

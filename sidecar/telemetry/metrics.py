@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from sidecar.telemetry.counters import DOORS, Counters, Histogram
+from sidecar.telemetry.counters import DOORS, NONE, Counters, Histogram
 from sidecar.telemetry.families import FAMILIES
 from sidecar.telemetry.record import Record
 
@@ -87,14 +87,21 @@ class Exposition:
         records = list(open_records)
         doors = Counter(record.door for record in records)
         streams = Counter(counters.agent(record.agent_name) for record in records if record.streaming)
-        yield _family("sidecar_requests_total", counters.requests.items())
-        yield _histogram("sidecar_request_duration_seconds", counters.durations)
-        yield _histogram("sidecar_time_to_first_byte_seconds", counters.first_bytes)
-        yield _family("sidecar_response_bytes_total", _named(counters.bytes))
+        sizes = dict.fromkeys(sorted(DOORS), 0)
+        for (door, *_), series in counters.requests.items():
+            sizes[door] = sizes.get(door, 0) + series.bytes
+        requests = [(key, series.count) for key, series in counters.requests.items()]
+        yield _family("sidecar_requests_total", requests)
+        calls = {name: times for name, times in counters.durations.items() if name != NONE}
+        yield _histogram("sidecar_request_duration_seconds", calls)
+        calls = {name: times for name, times in counters.first_bytes.items() if name != NONE}
+        yield _histogram("sidecar_time_to_first_byte_seconds", calls)
+        yield _family("sidecar_response_bytes_total", _named(sizes))
         yield _family("sidecar_requests_active", _named(dict.fromkeys(sorted(DOORS), 0) | doors))
         yield _family("sidecar_streams_active", _named(dict.fromkeys(sorted(counters.agents), 0) | streams))
         yield _family("sidecar_stream_mode_total", _named(counters.modes))
         yield _family("sidecar_upstream_attempts_total", counters.attempts.items())
+        yield _family("sidecar_cold_starts_total", _named(counters.cold_starts))
         yield _family("sidecar_identity_headers_removed_total", _named(counters.removed))
         yield _family("sidecar_plugin_failures_total", _named(counters.plugins))
         yield _family("sidecar_log_lines_dropped_total", [((), self.dropped)])

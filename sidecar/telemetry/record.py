@@ -5,11 +5,11 @@ One record serves the counters, the log line and the tap. The edge sets `first_b
 
     stream             raw | translated | synthesized | collected: how the answer was brought to the caller
     attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
-    attempts, sent     how many there were, and what had left in the last
     credential         which kind of credential was added: app | user | static | none
     identity_received, identity_removed, identity_sent     names of identity headers
     shape, shape_sent  input | messages | text: the body's shape as it came, and as it left
     bytes_sent         size of the body as it left
+    cold_start         why the agent was taken to be starting; `waited` the seconds that it took
     trace_id           the trace that the agent named
     plugin_failed      the name of a plug-in that raised
 """
@@ -48,6 +48,7 @@ class Record:
         "agent",
         "agent_name",
         "agent_request_id",
+        "attempts",
         "bytes",
         "bytes_in",
         "dialect",
@@ -63,6 +64,7 @@ class Record:
         "request_id",
         "room",
         "route",
+        "sent",
         "started",
         "status",
         "streaming",
@@ -90,6 +92,8 @@ class Record:
         self.trace_id = ""
         self.dialect = ""
         self.wants_stream: bool | None = None
+        self.attempts = 0
+        self.sent = ""  # what had left in the last of them
         self.removed = 0  # identity headers
         self.refusal: Said | None = None
         self.owner: bytes | None = None  # who may look at it through the front door

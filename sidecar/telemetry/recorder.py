@@ -12,7 +12,7 @@ from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
-from sidecar.telemetry.log import Log
+from sidecar.telemetry.log import LEVELS, Log
 from sidecar.telemetry.metrics import Exposition, Tokens
 from sidecar.telemetry.record import Record, Said
 from sidecar.telemetry.tap import Tap
@@ -26,7 +26,7 @@ LEVEL: Final = {
     else "warning"
     for code, row in OUTCOMES.items()
 }
-LOGGED: Final = ("stream", "attempts", "sent", "trace_id")
+LOGGED: Final = ("stream", "trace_id", "cold_start", "waited", "refused_by", "plugin_failed")  # of the notes
 
 
 class Known(Protocol):
@@ -56,6 +56,7 @@ class Telemetry:
         self.open: dict[str, Record] = {}
         self.tap = Tap(self.open)
         self._exposition = Exposition(self.counters, tokens)
+        self._written = frozenset(level for level in LEVELS if log.writes(level))
         self._clock, self._now = clock, now
         self._hidden: list[str] = []
         self._rate = handler.Rate(clock=clock)
@@ -81,6 +82,13 @@ class Telemetry:
         if not record.outcome:
             self._finish(record, ending if ending in OUTCOMES else "internal_error", status)
 
+    def malformed(self, door: str, code: str) -> None:
+        """Somebody sent what is no HTTP: always counted, told once a second."""
+        if self._rate.passes(code) is None:
+            self.counters.ended((door, "none", "other", outcome.outcome(code)))
+        else:
+            self.turned_away(door, "other", Refusal(outcome.status(code), code), "")
+
     def identity(self, record: Record, removed: dict[str, int], *, believed: bool) -> None:
         """Identity headers that were taken off, by name."""
         for name, count in removed.items():
@@ -101,15 +109,16 @@ class Telemetry:
         record.agent_name = agent.name if len(agent.name) <= 63 else agent.name[:63]
         record.dialect = call.dialect
         record.wants_stream = call.wants_stream
-        record.bytes_in = len(body.raw) if type(body) is Body else body.length  # type: ignore[union-attr]
+        if record.bytes_in is None:
+            record.bytes_in = len(body.raw) if type(body) is Body else body.length  # type: ignore[union-attr]
 
     def note(self, call: Call, what: str, value: Any) -> None:
         record = self.open.get(call.request_id)
         if record is None:
             return
-        record.note(self._clock(), what, value)
         if (count := _COUNTED.get(what)) is not None:
-            count(self.counters, record, value)
+            value = count(self.counters, record, value)
+        record.note(self._clock(), what, value)
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         if record := self.open.get(call.request_id):
@@ -140,16 +149,19 @@ class Telemetry:
             record.status = status
         if self.open.get(record.request_id) is record:
             del self.open[record.request_id]
-        counters, first = self.counters, record.first_byte
-        counters.request(record.door, record.agent_name, record.route, ending, record.bytes)
-        if record.agent is not None:
-            counters.took(
-                record.agent_name, ended - record.started, first and max(0.0, first - record.started)
-            )
+        first = record.first_byte
+        self.counters.ended(
+            (record.door, record.agent_name, record.route, ending),
+            record.bytes,
+            None if record.agent is None else ended - record.started,
+            first and max(0.0, first - record.started),
+        )
         if record.agent is not None or (record.refusal is not None and record.route in ROUTES):
             self.tap.add(record)
-        level = LEVEL[ending] if record.door != "admin" or record.refusal else "debug"
-        if self.log.writes(level):
+        level = LEVEL[ending]
+        if record.door == "admin" and level == "info":  # probes and scrapes
+            level = "debug"
+        if level in self._written:
             self.log.write(level, self._line(record, level))
 
     def _line(self, record: Record, level: str) -> dict[str, Any]:
@@ -174,6 +186,9 @@ class Telemetry:
             facts["agent_request_id"] = record.agent_request_id
         if record.trace_id:
             facts["trace_id"] = record.trace_id
+        if record.attempts:
+            facts["attempts"] = record.attempts
+            facts["sent"] = record.sent
         if record.notes:
             noted = record.facts()
             facts.update((name, noted[name]) for name in LOGGED if name in noted)
@@ -231,14 +246,39 @@ class Telemetry:
         self.log.flush(patience=0.5)
 
 
-def _attempt(counters: Counters, record: Record, value: Any) -> None:
-    if isinstance(value, (tuple, list)) and len(value) == 2:
-        counters.attempt(record.agent_name, str(value[0]), str(value[1]))
+def _attempt(counters: Counters, record: Record, value: Any) -> str:
+    sent, result = map(_text, value) if isinstance(value, (tuple, list)) and len(value) == 2 else ("?", "?")
+    counters.attempt(record.agent_name, sent, result)
+    record.attempts += 1
+    record.sent = sent[:7]
+    return f"{sent} {result}"
 
 
-# Notes that are counted as well.
-_COUNTED: Final[dict[str, Callable[[Counters, Record, Any], None]]] = {
+def _stream(counters: Counters, _: Record, value: Any) -> str:
+    mode = _text(value)
+    counters.mode(mode)
+    return mode
+
+
+def _plugin_failed(counters: Counters, _: Record, value: Any) -> str:
+    name = _text(value)[:63]
+    counters.named(counters.plugins, name)
+    return name
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else type(value).__name__
+
+
+def _cold_start(counters: Counters, record: Record, value: Any) -> str:
+    counters.cold_start(record.agent_name)
+    return _text(value)
+
+
+# Notes that are counted as well; each gives what is kept of its value.
+_COUNTED: Final[dict[str, Callable[[Counters, Record, Any], str]]] = {
     "attempt": _attempt,
-    "stream": lambda counters, _, value: counters.mode(value),
-    "plugin_failed": lambda counters, _, value: counters.named(counters.plugins, str(value)[:63]),
+    "cold_start": _cold_start,
+    "stream": _stream,
+    "plugin_failed": _plugin_failed,
 }

@@ -11,7 +11,6 @@ from sidecar.telemetry.record import Record
 
 CALLS: Final = 200
 _KEY: Final = os.urandom(32)
-_SHORT: Final = ("stream", "attempts", "sent")
 
 
 def owner(*who: str) -> bytes:
@@ -24,18 +23,8 @@ class Tap:
 
     def __init__(self, open_records: Mapping[str, Record], keep: int = CALLS) -> None:
         self._open = open_records
-        self._ended: deque[Record] = deque()
-        self._keep = keep
-        self._by_id: dict[str, Record] = {}
-
-    def add(self, record: Record) -> None:
-        """Keep a record whose call has ended."""
-        if len(self._ended) >= self._keep:
-            oldest = self._ended.popleft()
-            if self._by_id.get(oldest.request_id) is oldest:
-                del self._by_id[oldest.request_id]
-        self._ended.append(record)
-        self._by_id[record.request_id] = record
+        self._ended: deque[Record] = deque(maxlen=keep)
+        self.add = self._ended.append  # a record whose call has ended
 
     def list(self) -> list[dict[str, Any]]:
         """One line for each, the newest first; open ones before all."""
@@ -44,10 +33,13 @@ class Tap:
 
     def get(self, request_id: str, owner: bytes | None = None) -> dict[str, Any] | None:
         """Everything about one call. With an `owner`, only if it is that caller's; else None."""
-        record = self._open.get(request_id) or self._by_id.get(request_id)
+        record = self._open.get(request_id) or self._last(request_id)
         if record is None or (owner is not None and record.owner != owner):
             return None
         return _whole(record)
+
+    def _last(self, request_id: str) -> Record | None:
+        return next((record for record in reversed(self._ended) if record.request_id == request_id), None)
 
 
 def _short(record: Record) -> dict[str, Any]:
@@ -62,7 +54,9 @@ def _short(record: Record) -> dict[str, Any]:
         "outcome": record.outcome or None,
         "status": record.status or None,
         "ms": _ms(record, record.ended),
-        **{name: facts[name] for name in _SHORT if name in facts},
+        "stream": facts.get("stream"),
+        "attempts": record.attempts,
+        "sent": record.sent or None,
     }
 
 
@@ -89,12 +83,7 @@ def _whole(record: Record) -> dict[str, Any]:
             "bytes_sent": facts.get("bytes_sent", record.bytes_in),
         },
         "answer": {"bytes": record.bytes, "first_byte_ms": _ms(record, record.first_byte)},
-        "stream": facts.get("stream"),
-        "attempts": [
-            {"sent": value[0], "result": value[1]}
-            for _, what, value in record.notes
-            if what == "attempt" and isinstance(value, list) and len(value) == 2
-        ],
+        "exchanges": [value for _, what, value in record.notes if what == "attempt"],
         "refusal": refusal
         and {
             "code": refusal.code,
