@@ -23,24 +23,34 @@ def load(
     *,
     command: Command = "serve",
     env_file: Mapping[str, str] | None = None,
-    also: Callable[[Settings], Iterable[Problem]] = lambda settings: (),
+    flags: Mapping[str, str] | None = None,
+    also: Callable[[Settings], Iterable[Problem | str]] = lambda settings: (),
 ) -> Settings:
     """What these variables mean for this command. SettingsError with every problem there is.
 
-    The environment wins over what stands in an `env_file`. `also` may find further problems.
+    `env_file` and `flags` are variables as well: the environment wins over the first, the second over both.
+    `also` may find further problems, and sentences to be said at start.
     """
-    filed = env_file or {}
-    given = sort({**filed, **environ})
+    filed, flagged = env_file or {}, flags or {}
+    given = sort({**filed, **environ, **flagged})
     settings, chosen = resolved(_validated(given), given, command)
-    found = [*given.problems, *problems(settings, given, command), *also(settings)]
+    further = list(also(settings))
+    found = [
+        *given.problems,
+        *problems(settings, given, command),
+        *(x for x in further if isinstance(x, Problem)),
+    ]
     if found:
         raise SettingsError(found)
-    from_file = filed.keys() - environ.keys()
-    settings._sources.update(
-        {path: f"{name} (env file)" if name in from_file else name for path, name in given.named.items()}
-    )
+    for path, name in given.named.items():
+        if name in flagged:
+            settings._sources[path] = "command line"
+        else:
+            settings._sources[path] = name if name in environ else f"{name} (env file)"
     settings._sources.update(chosen)
-    settings._notices.extend((*given.notices, *notices(settings, given)))
+    settings._notices.extend(
+        (*given.notices, *notices(settings, given), *(x for x in further if isinstance(x, str)))
+    )
     return settings
 
 

@@ -1,6 +1,6 @@
 """What is worth saying at start although nothing is wrong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from policies import discovery
@@ -27,14 +27,6 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
             yield f"{given.named[('agents', name, 'url')]}: {changed}"
         if block.token and block.auth != "static":
             yield f"{agent_variable(name, 'token')} is not used: AUTH is `{block.auth}`, not `static`"
-
-
-def unclaimed(settings: Settings, sections: Iterable[str]) -> Iterator[str]:
-    """A sentence for each SIDECAR_PLUGIN_* in no section, which is what a plug-in's variables begin with."""
-    held = tuple(sections)
-    for name in settings.plugin_env:
-        if not name.startswith(held):
-            yield f"{name} is read by nobody: its plug-in is not in SIDECAR_MIDDLEWARE"
 
 
 def _no_effect(given: Given) -> Iterator[str]:

@@ -30,8 +30,8 @@ def _credential(text: str) -> Secret:
 
 
 def _path_key(text: str) -> Secret:
-    if re.fullmatch(r"[A-Za-z0-9_-]{16,128}", text) is None:
-        raise ValueError("it is too short to be a secret, or cannot stand in a path")
+    if re.fullmatch(r"[0-9a-f]{32}", text) is None:
+        raise ValueError("it is no key")
     return Secret(text)
 
 
@@ -65,9 +65,7 @@ KindName = Annotated[
 Email = Annotated[str, reads(email), Accepts("one e-mail address")]
 Credential = Annotated[Secret, reads(_credential), Accepts("a secret, in printable ASCII")]
 PathKey = Annotated[
-    Secret,
-    reads(_path_key),
-    Accepts("16 to 128 letters, digits, `-` or `_` (`openssl rand -hex 16` makes one)"),
+    Secret, reads(_path_key), Accepts("32 digits of 0-9 and a-f, as `openssl rand -hex 16` makes them")
 ]
 Profile = Annotated[
     str, reads(_profile), Accepts("`profile:<name>`, a profile of the Databricks command line")
