@@ -168,7 +168,8 @@ class Sidecar:
         doors: tuple[Door, ...] = ("front", "egress")
         beliefs = {door: self.belief(door) for door in doors}
         notes = (*self.settings.notices, *notices(self.agents))
-        return block(command, self.settings, self.listeners, beliefs, self.agents, notes)
+        addresses = {door: listener.address for door, listener in self.listeners.items()}
+        return block(command, self.settings, addresses, beliefs, self.agents, notes)
 
     async def stop(self) -> None:
         """In order, as after a signal; then everything that was opened is closed, the last first."""

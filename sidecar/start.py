@@ -8,7 +8,6 @@ import aiohttp
 from policies.agent import Agent, Door
 from policies.identity import Belief
 from policies.order import order
-from sidecar.doors import Listener
 from sidecar.settings import Settings
 from sidecar.version import VERSION
 
@@ -16,7 +15,7 @@ from sidecar.version import VERSION
 def block(
     command: str,
     settings: Settings,
-    listeners: Mapping[Door, Listener],
+    addresses: Mapping[Door, str],
     beliefs: Mapping[Door, Belief],
     agents: Iterable[Agent],
     notices: Iterable[str],
@@ -26,7 +25,7 @@ def block(
         [
             f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
             *_platform(settings),
-            *_doors(settings, listeners, beliefs),
+            *_doors(settings, addresses, beliefs),
             *_agents(agents),
             f"  chain       observe → guard → inbound → {' → '.join(order(settings.middleware, settings.without))} → wire",
             *(f"  note        {notice}" for notice in notices),
@@ -44,7 +43,7 @@ def _platform(settings: Settings) -> Iterator[str]:
 
 
 def _doors(
-    settings: Settings, listeners: Mapping[Door, Listener], beliefs: Mapping[Door, Belief]
+    settings: Settings, addresses: Mapping[Door, str], beliefs: Mapping[Door, Belief]
 ) -> Iterator[str]:
     serves = {
         "front": ", ".join(settings.front_routes) + (", the chat page at /" if settings.page else ""),
@@ -52,7 +51,7 @@ def _doors(
         "admin": "/healthz, /readyz, /metrics, /agents, /calls",
     }
     for door in ("front", "egress", "admin"):
-        yield f"  {door:<11} {listeners[door].address}  {serves[door]}"
+        yield f"  {door:<11} {addresses[door]}  {serves[door]}"
         if door != "admin":
             yield f"              believes {beliefs[door]}"
 
