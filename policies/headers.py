@@ -48,7 +48,7 @@ def plain(name: str) -> str:
 
 
 def openable(name: str) -> bool:
-    """Whether configuration may let this header out with chats; False for what the table decides otherwise."""
+    """Whether a setting may let this header out with chats; not what the table decides otherwise."""
     return plain(name) not in _CLOSED
 
 
