@@ -34,13 +34,13 @@ verify: .venv/dev
 	$(call say,import laws)
 	@.venv/bin/lint-imports --no-logo
 	$(call say,generated pages)
-	@$(PY) docs/generate.py --check
+	@$(PY) -P -m sidecar.docs --check
 
 format: .venv/dev ## put the source into its one format
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
 
 docs: .venv/dev ## write the pages that are made from the code again
-	@$(PY) docs/generate.py
+	@$(PY) -P -m sidecar.docs
 
 bench: .venv/dev ## the table of docs/performance.md, on this machine
 	@$(PY) -m bench $(ARGS)
