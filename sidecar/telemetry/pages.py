@@ -19,7 +19,7 @@ WHO: Final = {
 
 ERRORS: Final = """# Errors
 
-Made from `policies/outcome.py` and `policies/hints` by `python -m sidecar.docs`; do not edit.
+Made from `policies/outcome.py` and `policies/hints` by `make docs`; do not edit.
 
 An error's body is `{{"error": "<code>", "detail": …, "hint": …, "agent_status": …}}`, as far as there is
 something to say; the request's id is in the header `x-request-id`. A browser at the front door gets the code
@@ -48,7 +48,7 @@ Where a failure has more than one likely cause, the first that fits is told.
 
 METRICS: Final = """# Metrics
 
-Made from `sidecar/telemetry/families.py` by `python -m sidecar.docs`; do not edit.
+Made from `sidecar/telemetry/families.py` by `make docs`; do not edit.
 
 `GET /metrics` on the admin door; in OpenMetrics where the scraper accepts that. Labels come from closed sets:
 an agent that is not known, and any path that is not ours, counts under `other`, so that no caller can make a
