@@ -159,13 +159,14 @@ def first_frame_end(buffer: bytes) -> int | None:
     return found.end() if found else None
 
 
-def readable_by_hook(first_frame: bytes) -> bool:
+def readable_by_hook(head: bytes) -> bool:
     """Whether a stream that begins so may go as it is to a reader that knows LF and `data: ` only.
 
     The recipe's hook splits at blank lines and takes the first line that starts with `data: `. It reads text
     from deltas alone, so a stream whose first frame is text that no delta brought is not for it either.
     """
-    if b"\r" in first_frame or first_frame.startswith(BOM):
+    first = head[: first_frame_end(head)]
+    if b"\r" in first or first.startswith(BOM):
         return False
-    lines = DATA.findall(first_frame)
+    lines = DATA.findall(first)
     return len(lines) == 1 and lines[0].startswith(b"data: ") and not TEXT_WITHOUT_DELTA.match(lines[0])
