@@ -34,13 +34,13 @@ verify: .venv/dev
 	$(call say,import laws)
 	@.venv/bin/lint-imports --no-logo
 	$(call say,generated pages)
-	@$(PY) -P -m sidecar.docs --check
+	@$(PY) docs/generate.py --check
 
 format: .venv/dev ## put the source into its one format
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
 
 docs: .venv/dev ## write the pages that are made from the code again
-	@$(PY) -P -m sidecar.docs
+	@$(PY) docs/generate.py
 
 bench: .venv/dev ## the table of docs/performance.md, on this machine
 	@$(PY) -m bench $(ARGS)

@@ -28,8 +28,8 @@ settings and starts nothing; `--env-file` reads variables from a file, and those
 """
 BLOCKS: Final = """\
 Each agent has a block of its own: `<NAME>` is its name in upper case, with `_` for `-`. An agent's name is a
-lower-case letter or digit and up to 62 more of them or `-`. `AGENT_APP_URL` is the address of agent `default`:
-`SIDECAR_AGENTS__DEFAULT__URL` wins over it, and all other `SIDECAR_AGENTS__DEFAULT__…` apply to it."""
+lower-case letter or digit and up to 62 more of them or `-`. `AGENT_APP_URL` is the address of agent
+`default`: `SIDECAR_AGENTS__DEFAULT__URL` wins over it, all other `SIDECAR_AGENTS__DEFAULT__…` apply to it."""
 TITLES: Final = ("Setting", "Default", "Unit", "Accepted", "What it does", "What one sees at its limit")
 
 
