@@ -149,7 +149,8 @@ ANSWER: Final = (
     ),
 )
 IF_OURS: Final = Back(
-    ("location",), "Removed, unless it points to the agent itself: then it names our path to it."
+    ("location",),
+    "Removed, unless a relay's points to the agent itself: then it is told relative to the caller's path.",
 )
 IF_REAL: Final = Back(("content-encoding",), "Removed where it says `none`, which is no coding.")
 

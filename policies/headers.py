@@ -87,12 +87,12 @@ def relayed(headers: Headers) -> Pairs:
     return kept
 
 
-def answer(headers: Headers, agent_url: str = "", prefix: str = "", target: str = "/") -> Pairs:
+def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:
     """What the caller sees of an agent's headers.
 
-    `prefix` is our own path to the agent, for a `Location` that points to the agent itself (without a prefix
-    none goes on); `target` is what was asked for there. A value that is no UTF-8 is left out, because it
-    cannot be told as it came. Refusal 502 `agent_protocol_error` where a value would split the answer.
+    `target` is what a relay asked for behind the agent's prefix; without it no `Location` is told. A value that
+    is no UTF-8 is left out, because it cannot be told as it came. Refusal 502 `agent_protocol_error` where a
+    value would split the answer.
     """
     named = _listed(headers.getall("connection")) if "connection" in headers else _NONE
     kept: Pairs = []
@@ -101,7 +101,7 @@ def answer(headers: Headers, agent_url: str = "", prefix: str = "", target: str 
         if low in _NOT_ANSWERED or (low in named and low not in _ALL):
             continue
         if low == "location":
-            there = location(value, agent_url, prefix, target)
+            there = location(value, agent_url, target) if target else None
             if there is None:
                 continue
             value = there

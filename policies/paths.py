@@ -2,7 +2,7 @@
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from policies.agent import NAME, Door
 from policies.refusal import Refusal
@@ -14,6 +14,7 @@ _ESCAPE: Final = re.compile(
     r"%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|5[Cc]|7[Ff])|\\"
 )  # broken, control, backslash
 _DOT: Final = re.compile(r"%2[Ee]")
+_PORTS: Final = {"http": 80, "https": 443}
 _INSIDE: Final = re.compile(r"%2[Ff]|%3[Bb]|;")  # what some servers split a segment at
 
 
@@ -108,32 +109,26 @@ def listed(path: str, routes: tuple[str, ...]) -> bool:
     return any(path == one or path.startswith(one if one.endswith("/") else f"{one}/") for one in routes)
 
 
-def location(value: str, agent_url: str, prefix: str, target: str = "/") -> str | None:
-    """An agent's `Location` as the caller has to ask for it; None where it leads elsewhere than to it.
+def location(value: str, agent_url: str, target: str) -> str | None:
+    """An agent's `Location`, told relative to what the caller asked for; None where it leads out of the agent.
 
-    `prefix` is our path to the agent, without a slash at the end; `target` what was asked for there.
+    `target` is what was asked for behind the agent's prefix. Relative, because the caller's own path may
+    begin with an egress key.
     """
-    if not prefix or not _TARGET.fullmatch(value.partition("#")[0]) or "\\" in value:
+    if not _TARGET.fullmatch(value.replace("#", "", 1)) or "\\" in value:
         return None
     try:
         there, agent = urlsplit(urljoin(agent_url + target, value)), urlsplit(agent_url)
-        if (there.scheme, there.hostname, there.port or _PORTS.get(there.scheme)) != (
-            agent.scheme,
-            agent.hostname,
-            agent.port or _PORTS.get(agent.scheme),
-        ) or "@" in there.netloc:
+        if _authority(there) != _authority(agent):
             return None
-    except ValueError:
+        path = _resolved(there.path)
+    except (ValueError, Refusal):
         return None
-    if there.path != agent.path and not there.path.startswith(agent.path.rstrip("/") + "/"):
+    if path != agent.path and not path.startswith(f"{agent.path}/"):
         return None
-    rest = there.path[len(agent.path.rstrip("/")) :]
-    return (
-        prefix
-        + rest
-        + (f"?{there.query}" if there.query else "")
-        + (f"#{there.fragment}" if there.fragment else "")
-    )
+    up = "../" * (target.partition("?")[0].count("/") - 1) or "./"
+    return up + there._replace(scheme="", netloc="", path=path[len(agent.path) + 1 :]).geturl()
 
 
-_PORTS: Final = {"http": 80, "https": 443}
+def _authority(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    return url.scheme, url.username, url.hostname, url.port or _PORTS.get(url.scheme)
