@@ -3,7 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from ipaddress import ip_address
 from time import monotonic
 
@@ -14,17 +14,16 @@ from middleware.dialects.dialect import Dialect
 from middleware.dialects.responses import responses
 from middleware.exchange import Headers, headers
 from middleware.kit import Kit
-from policies import access, identity, outcome
+from policies import access, identity
 from policies.agent import Agent, Door
 from policies.headers import outbound
-from policies.refusal import Refusal
 from sidecar import plugins
 from sidecar.admin import Admin
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
 from sidecar.chains import BUILT_IN, chains
-from sidecar.doors import CannotListen, Listener, Rate
-from sidecar.edge import Edge, fresh_id
+from sidecar.doors import CannotListen, Listener
+from sidecar.edge import Edge
 from sidecar.gate import Doorkeeper, Page
 from sidecar.lifetime import Lifetime
 from sidecar.loader import Unusable
@@ -48,7 +47,6 @@ class Sidecar:
         self.sweep = Sweep()
         self.tokens = Tokens(configured.credentials(settings, self.agents))
         self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
-        self._strangers = Rate()
         self.stack = AsyncExitStack()
         self.listeners: dict[Door, Listener] = {}
 
@@ -139,10 +137,8 @@ class Sidecar:
         """Somebody sent what is no HTTP (counted; one log line a second), or a handler of ours broke."""
         if error is not None:
             self.telemetry.broke(error)
-        elif self._strangers.passes():
-            self.telemetry.turned_away(door, "other", Refusal(outcome.status(code), code), fresh_id())
         else:
-            self.telemetry.counters.request(door, "none", "other", outcome.outcome(code), 0)
+            self.telemetry.malformed(door, code)
 
     def front_pages(self) -> Callable[[str], Page | None]:
         return lambda path: None
@@ -215,17 +211,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def main(settings: Settings, *, demo: bool = False) -> int:
-    """Runs until a signal, and returns the exit code. Bind errors and broken plug-ins are one line and a code."""
-    return uvloop.run(_main(settings, demo=demo))
+Staged = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 
 
-async def _main(settings: Settings, *, demo: bool) -> int:
+def main(settings: Settings, *, command: str = "serve", staged: Staged | None = None) -> int:
+    """Runs until a signal, and returns the exit code: 0, 1 where a door cannot open, 78 where a plug-in cannot.
+
+    `staged` starts what the demo has behind it, and gives the settings with these agents.
+    """
+    return uvloop.run(_main(settings, command, staged))
+
+
+async def _main(settings: Settings, command: str, staged: Staged | None) -> int:
     began = monotonic()
     async with AsyncExitStack() as stack:
-        if demo:
-            from sidecar.sim.demo import staged  # stand-ins are reached from the demo and from tests only
-
+        if staged is not None:
             settings = await stack.enter_async_context(staged(settings))
         sidecar = Sidecar(settings)
         try:
@@ -235,7 +235,7 @@ async def _main(settings: Settings, *, demo: bool) -> int:
         except CannotListen as why:
             return complain(str(why), 1)
         seconds = round(monotonic() - began, 3)
-        sys.stderr.write(f"{sidecar.announcement('demo' if demo else 'serve')}ready in {seconds} s\n")
+        sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s\n")
         sys.stderr.flush()
         sidecar.telemetry.say("info", "ready", front=sidecar.listeners["front"].address, seconds=seconds)
         sidecar.telemetry.flush()

@@ -1,6 +1,7 @@
 """A door's rules, in the order in which a stranger meets them: path, key, browser, identity; then what it came for."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import orjson
 from aiohttp import web
@@ -19,7 +20,7 @@ class Doorkeeper:
     """Every request of one door comes here first.
 
     `routes`  the front's own paths (SIDECAR_FRONT_ROUTES); None: all of ours, as at egress
-    `pages`   further paths of ours, by exact path or by a beginning that ends with a slash
+    `pages`   further paths of ours: what answers a path, or None
     `full`    whether errors name hosts and settings
     """
 
@@ -33,12 +34,12 @@ class Doorkeeper:
         belief: identity.Belief,
         key: Secret | None = None,
         routes: tuple[str, ...] | None = None,
-        pages: Mapping[str, Page] | None = None,
+        pages: Callable[[str], Page | None] = lambda path: None,
         full: bool = True,
     ) -> None:
         self.door, self.edge, self.telemetry = door, edge, telemetry
         self.rules, self.belief, self.key = rules, belief, key
-        self.routes, self.pages, self.full = routes, dict(pages or {}), full
+        self.routes, self.pages, self.full = routes, pages, full
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         headers, method = request.headers, request.method
@@ -50,7 +51,7 @@ class Doorkeeper:
                 given, raw = identity.egress_key(raw)
                 keyed = identity.same_key(given, self.key)
             target = paths.split(raw, headers.get("Host"))
-            page = self.page(target.path)
+            page = self.pages(target.path)
             route = paths.route(self.door, method, target)
             template = route.template
             if pairs := access.preflight(self.rules, headers, method):
@@ -66,7 +67,7 @@ class Doorkeeper:
             believed = identity.believed(self.belief, peer[0] if peer else None, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
             if page is not None:
-                return await page(request, caller)
+                return await self.shown(page, request, caller, request_id)
             return await self.edge.exchange(request, route, caller, request_id, removed, access.cors(self.rules, headers))
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
@@ -74,10 +75,20 @@ class Doorkeeper:
             body = orjson.dumps(errors.body(refusal, full=self.full))
             return self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
 
-    def page(self, path: str) -> Page | None:
-        if not self.pages:
-            return None
-        return self.pages.get(path) or self.pages.get(path[: path.rfind("/") + 1] + "*")
+    async def shown(
+        self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str
+    ) -> web.StreamResponse:
+        record = self.telemetry.begin(request_id, self.door, "other", request.method)
+        try:
+            response = await page(request, caller)
+            response.headers.setdefault("Server", "sidecar")
+            self.telemetry.finish(record, "ok" if response.status < 400 else "refused_input", response.status)
+            return response
+        except asyncio.CancelledError:
+            self.telemetry.finish(record, "caller_left")
+            raise
+        finally:
+            self.telemetry.finish(record, "internal_error", 500)
 
     @staticmethod
     def whole(status: int, body: bytes, request_id: str, pairs: list[tuple[str, str]]) -> web.StreamResponse:

@@ -82,9 +82,8 @@ async def start() -> AsyncIterator[Start]:
 
         async def started(agent: str | None = None, environ: dict[str, str] | None = None, **given: str) -> Running:
             values = FREE | {f"SIDECAR_{name}": value for name, value in given.items()} | (environ or {})
-            if agent is not None:
-                values["AGENT_APP_URL"] = agent
-            app = Sidecar(settings.load(values))
+            loaded = settings.load({"AGENT_APP_URL": agent or "http://127.0.0.1:1"} | values)
+            app = Sidecar(loaded if agent else loaded.model_copy(update={"agents": {}}))
             await app.start()
             stack.push_async_callback(app.stack.aclose)
             connector = aiohttp.TCPConnector(force_close=True)
