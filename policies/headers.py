@@ -90,9 +90,9 @@ def relayed(headers: Headers) -> Pairs:
 def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:
     """What the caller sees of an agent's headers.
 
-    `target` is what a relay asked for behind the agent's prefix; without it no `Location` is told. A value that
-    is no UTF-8 is left out, because it cannot be told as it came. Refusal 502 `agent_protocol_error` where a
-    value would split the answer.
+    `target` is what a relay asked for behind the agent's prefix; without it no `Location` is told. A value
+    that is no UTF-8 is left out, because it cannot be told as it came. Refusal 502 `agent_protocol_error`
+    where a value would split the answer.
     """
     named = _listed(headers.getall("connection")) if "connection" in headers else _NONE
     kept: Pairs = []

@@ -110,7 +110,7 @@ def listed(path: str, routes: tuple[str, ...]) -> bool:
 
 
 def location(value: str, agent_url: str, target: str) -> str | None:
-    """An agent's `Location`, told relative to what the caller asked for; None where it leads out of the agent.
+    """An agent's `Location`, told relative to what the caller asked for; None if it leads out of the agent.
 
     `target` is what was asked for behind the agent's prefix. Relative, because the caller's own path may
     begin with an egress key.

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.agent import Door
 from policies.paths import Route, Target, listed, location, route, split
 from policies.refusal import Refusal
 
 
-def routed(raw: str, method: str = "POST", door="egress") -> Route:
+def routed(raw: str, method: str = "POST", door: Door = "egress") -> Route:
     return route(door, method, split(raw, "127.0.0.1:9800"))
 
 
@@ -40,13 +41,13 @@ def routed(raw: str, method: str = "POST", door="egress") -> Route:
         ("/@evil", "/@evil"),
     ],
 )
-def test_dot_segments_are_resolved_once_and_nothing_else_is_touched(raw: str, path: str):
+def test_dot_segments_are_resolved_once_and_nothing_else_is_touched(raw: str, path: str) -> None:
     """U01, U03"""
     assert split(raw) == Target(path, "")
 
 
 @pytest.mark.parametrize("escape", ["%2f", "%2F", "%3b", "%25", "%23", "%3f", "%20", "%c3%a9", "%41"])
-def test_an_escape_stays_as_it_came(escape: str):
+def test_an_escape_stays_as_it_came(escape: str) -> None:
     """U02"""
     assert split(f"/agents/a/x{escape}y").path == f"/agents/a/x{escape}y"
 
@@ -91,7 +92,7 @@ def test_an_escape_stays_as_it_came(escape: str):
         "?x",
     ],
 )
-def test_what_could_mean_something_else_to_somebody_is_refused(raw: str):
+def test_what_could_mean_something_else_to_somebody_is_refused(raw: str) -> None:
     """U01, U02, U05, U06, F20, F21"""
     with pytest.raises(Refusal) as refused:
         split(raw, "127.0.0.1")
@@ -101,13 +102,13 @@ def test_what_could_mean_something_else_to_somebody_is_refused(raw: str):
 @pytest.mark.parametrize(
     "query", ["?", "?a=%zz", "?a+b", "?a=%26&a=%26&a", "?%00", "?a=../..", "?a=%5c\\", "??"]
 )
-def test_a_query_stays_byte_for_byte(query: str):
+def test_a_query_stays_byte_for_byte(query: str) -> None:
     """U04"""
     assert split(f"/agents/a/x{query}") == Target("/agents/a/x", query)
     assert routed(f"/agents/a/x{query}").target == f"/x{query}"
 
 
-def test_an_absolute_target_is_taken_for_its_path_where_it_names_this_host():
+def test_an_absolute_target_is_taken_for_its_path_where_it_names_this_host() -> None:
     """F19"""
     assert split("http://LocalHost:9800/agents/a?x=1", "localhost:9800") == Target("/agents/a", "?x=1")
     assert split("http://localhost", "localhost") == Target("/", "")
@@ -123,7 +124,7 @@ def test_an_absolute_target_is_taken_for_its_path_where_it_names_this_host():
         "ftp://localhost/x",
     ],
 )
-def test_an_absolute_target_of_another_host_is_refused(raw: str):
+def test_an_absolute_target_of_another_host_is_refused(raw: str) -> None:
     """F19"""
     with pytest.raises(Refusal):
         split(raw, "localhost")
@@ -150,7 +151,7 @@ def test_an_absolute_target_of_another_host_is_refused(raw: str):
         ("/responses?a=%zz", Route("/responses", "responses", "default", "/responses?a=%zz")),
     ],
 )
-def test_a_path_says_what_is_asked_for(raw: str, found: Route):
+def test_a_path_says_what_is_asked_for(raw: str, found: Route) -> None:
     assert routed(raw) == found
 
 
@@ -176,27 +177,27 @@ def test_a_path_says_what_is_asked_for(raw: str, found: Route):
         "/responses/7",
     ],
 )
-def test_anything_else_is_nothing_of_an_agents(raw: str):
+def test_anything_else_is_nothing_of_an_agents(raw: str) -> None:
     """U01, U03"""
     found = routed(raw)
     assert (found.template, found.dialect, found.agent) == ("other", None, None)
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/responses"])
-def test_the_roots_short_paths_are_the_egress_doors(path: str):
+def test_the_roots_short_paths_are_the_egress_doors(path: str) -> None:
     assert routed(path, door="front").template == "other"
     assert routed(path, "GET").template == "other"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "post", "OPTIONS"])
-def test_api_chat_takes_post_and_nothing_else(method: str):
+def test_api_chat_takes_post_and_nothing_else(method: str) -> None:
     with pytest.raises(Refusal) as refused:
         routed("/api/chat", method)
     assert (refused.value.status, refused.value.code) == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "post"])
-def test_only_a_post_to_an_agents_chat_path_is_a_chat(method: str):
+def test_only_a_post_to_an_agents_chat_path_is_a_chat(method: str) -> None:
     assert routed("/agents/a/responses", method) == Route("/agents/{agent}/{rest}", None, "a", "/responses")
 
 
@@ -212,11 +213,11 @@ def test_only_a_post_to_an_agents_chat_path_is_a_chat(method: str):
         ("/x/api/chat", False),
     ],
 )
-def test_a_listed_route_covers_what_lies_below_it(path: str, is_listed: bool):
+def test_a_listed_route_covers_what_lies_below_it(path: str, is_listed: bool) -> None:
     assert listed(path, ("/api/chat", "/agents/")) is is_listed
 
 
-def test_no_route_is_listed_where_none_is_named():
+def test_no_route_is_listed_where_none_is_named() -> None:
     assert not listed("/api/chat", ())
 
 
@@ -248,7 +249,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=2000, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
-def test_no_dot_segment_leads_out_of_an_agents_prefix_however_it_is_read(tail: str):
+def test_no_dot_segment_leads_out_of_an_agents_prefix_however_it_is_read(tail: str) -> None:
     """U01, U02, U03: not even where the agent decodes escapes, or cuts segments at `;`."""
     try:
         found = routed(f"/agents/a/{tail}", "GET")
@@ -266,7 +267,9 @@ def test_no_dot_segment_leads_out_of_an_agents_prefix_however_it_is_read(tail: s
 
 @settings(max_examples=2000, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join), st.sampled_from(["", "?", "?a=%zz&a", "?../.."]))
-def test_what_is_forwarded_is_what_was_routed_and_resolving_again_changes_nothing(tail: str, query: str):
+def test_what_is_forwarded_is_what_was_routed_and_resolving_again_changes_nothing(
+    tail: str, query: str
+) -> None:
     """U02: match and forward use the same string."""
     try:
         target = split(f"/agents/{tail}{query}")
@@ -302,13 +305,15 @@ OURS = "http://127.0.0.1:9800/~0123456789abcdef0123456789abcdef/agents/a"
         ("/base/a:b", "../a:b", "/a:b"),
     ],
 )
-def test_a_location_inside_the_agent_leads_a_caller_there_through_us(value: str, told: str, leads_to: str):
+def test_a_location_inside_the_agent_leads_a_caller_there_through_us(
+    value: str, told: str, leads_to: str
+) -> None:
     """U07"""
     assert location(value, AGENT, ASKED) == told
     assert urljoin(OURS + ASKED, told) == OURS + leads_to
 
 
-def test_a_location_beside_what_was_asked_for_begins_with_a_dot():
+def test_a_location_beside_what_was_asked_for_begins_with_a_dot() -> None:
     assert location("https://agent.example.org/a:b", "https://agent.example.org", "/x") == "./a:b"
     assert location("https://agent.example.org//evil.org", "https://agent.example.org", "/x") == ".//evil.org"
 
@@ -343,7 +348,7 @@ def test_a_location_beside_what_was_asked_for_begins_with_a_dot():
         "/base/x#y#z",
     ],
 )
-def test_a_location_that_leads_anywhere_else_is_not_told(value: str):
+def test_a_location_that_leads_anywhere_else_is_not_told(value: str) -> None:
     """U07, U13, U14"""
     assert location(value, AGENT, ASKED) is None
 
@@ -362,7 +367,7 @@ def test_a_location_that_leads_anywhere_else_is_not_told(value: str):
     ),
     st.lists(PIECES | st.sampled_from(["?", "#", "\t", "/base/"]), max_size=8).map("".join),
 )
-def test_no_location_leads_a_browser_off_the_agents_path(start: str, value: str):
+def test_no_location_leads_a_browser_off_the_agents_path(start: str, value: str) -> None:
     """U13: no open redirect."""
     told = location(start + value, AGENT, ASKED)
     if told is not None:

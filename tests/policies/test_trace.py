@@ -14,14 +14,14 @@ RANDOM = NEW + SPAN
 
 
 @pytest.mark.parametrize("flags", ["00", "01"])
-def test_a_valid_trace_goes_on_with_a_span_of_ours_sampled_as_it_was(flags: str):
+def test_a_valid_trace_goes_on_with_a_span_of_ours_sampled_as_it_was(flags: str) -> None:
     """O04"""
     trace = continued_or_new(f"00-{TRACE}-{PARENT}-{flags}", "vendor=1", RANDOM)
     assert trace == (f"00-{TRACE}-{SPAN}-{flags}", "vendor=1", TRACE)
 
 
 @pytest.mark.parametrize(("given_flags", "kept"), [("03", "01"), ("fe", "00"), ("ff", "01")])
-def test_flags_that_we_do_not_know_are_not_promised_on(given_flags: str, kept: str):
+def test_flags_that_we_do_not_know_are_not_promised_on(given_flags: str, kept: str) -> None:
     assert continued_or_new(f"00-{TRACE}-{PARENT}-{given_flags}", None, RANDOM).traceparent.endswith(
         f"-{kept}"
     )
@@ -30,7 +30,7 @@ def test_flags_that_we_do_not_know_are_not_promised_on(given_flags: str, kept: s
 @pytest.mark.parametrize(
     "traceparent", [f"cc-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01-what-comes-later"]
 )
-def test_a_later_version_goes_on_as_ours(traceparent: str):
+def test_a_later_version_goes_on_as_ours(traceparent: str) -> None:
     assert continued_or_new(traceparent, None, RANDOM).traceparent == f"00-{TRACE}-{SPAN}-01"
 
 
@@ -52,7 +52,7 @@ def test_a_later_version_goes_on_as_ours(traceparent: str):
         f"00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01",
     ],
 )
-def test_without_a_valid_one_a_new_trace_starts_and_no_state_is_handed_on(traceparent: str | None):
+def test_without_a_valid_one_a_new_trace_starts_and_no_state_is_handed_on(traceparent: str | None) -> None:
     """O04"""
     assert continued_or_new(traceparent, "vendor=1", RANDOM) == (f"00-{NEW}-{SPAN}-01", None, NEW)
 
@@ -69,7 +69,9 @@ def test_without_a_valid_one_a_new_trace_starts_and_no_state_is_handed_on(tracep
         (None, None),
     ],
 )
-def test_a_state_is_handed_on_unless_it_is_too_long_or_no_text(tracestate: str | None, kept: str | None):
+def test_a_state_is_handed_on_unless_it_is_too_long_or_no_text(
+    tracestate: str | None, kept: str | None
+) -> None:
     """O04"""
     assert continued_or_new(f"00-{TRACE}-{PARENT}-01", tracestate, RANDOM).tracestate == kept
 
@@ -82,7 +84,7 @@ def test_a_state_is_handed_on_unless_it_is_too_long_or_no_text(tracestate: str |
     ),
     st.text(max_size=20),
 )
-def test_what_goes_out_is_always_a_valid_trace_that_continues_ours(traceparent: str, tracestate: str):
+def test_what_goes_out_is_always_a_valid_trace_that_continues_ours(traceparent: str, tracestate: str) -> None:
     trace = continued_or_new(traceparent, tracestate, RANDOM)
     assert re.fullmatch(rf"00-{trace.trace_id}-{SPAN}-0[01]", trace.traceparent)
     assert trace.trace_id == NEW or trace.trace_id in traceparent
