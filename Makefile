@@ -90,7 +90,7 @@ clean: ## take away all that make made
 .venv/made: .venv/bin/uv requirements.lock pyproject.toml bin/sidecar
 	$(call say,installing what the sidecar needs)
 	$(call install,$(PY),--require-hashes -r requirements.lock)
-	$(call install,$(PY),--no-build-isolation --reinstall-package agent-sidecar -e .)
+	$(call install,$(PY),--no-build-isolation --force-reinstall -e .)
 	@touch $@
 
 .venv/dev: .venv/made requirements-dev.lock
