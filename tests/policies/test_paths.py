@@ -247,7 +247,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_no_dot_segment_leads_out_of_an_agents_prefix_however_it_is_read(tail: str) -> None:
     """U01, U02, U03: not even where the agent decodes escapes, or cuts segments at `;`."""
@@ -265,7 +265,7 @@ def test_no_dot_segment_leads_out_of_an_agents_prefix_however_it_is_read(tail: s
         assert posixpath.normpath(read).startswith("/base")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join), st.sampled_from(["", "?", "?a=%zz&a", "?../.."]))
 def test_what_is_forwarded_is_what_was_routed_and_resolving_again_changes_nothing(
     tail: str, query: str
@@ -353,7 +353,7 @@ def test_a_location_that_leads_anywhere_else_is_not_told(value: str) -> None:
     assert location(value, AGENT, ASKED) is None
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(
     st.sampled_from(
         [
