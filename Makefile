@@ -30,7 +30,7 @@ verify: .venv/dev
 	$(call say,lint)
 	@.venv/bin/ruff check --quiet .
 	$(call say,types)
-	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/mypy --no-error-summary && .venv/bin/mypy --no-error-summary examples/redact/sidecar_redact.py
 	$(call say,import laws)
 	@.venv/bin/lint-imports --no-logo
 	$(call say,generated pages)

@@ -30,11 +30,14 @@ def environment(folder: Path, wheel: Path) -> Path:
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     for name in re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE):
         _link(name, site)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python")]
-    subprocess.run(
-        [*pip, "install", "-qq", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True
-    )
+    install(site, wheel)
     return site
+
+
+def install(site: Path, wheel: Path) -> None:
+    """A wheel more, by pip."""
+    pip = [sys.executable, "-m", "pip", "--python", str(site.parents[2] / "bin/python"), "install", "-qq"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
 
 
 def _link(name: str, site: Path) -> None:

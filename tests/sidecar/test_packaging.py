@@ -1,21 +1,24 @@
 """The wheel: what is in it, that it runs where others have packages of our names, and what it refuses."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hatchling.builders.sdist import SdistBuilder
-from packaged import ROOT, SOURCES, environment, strangers, wheel
-
-BUILT = pytest.StashKey[Path]()
+from packaged import ROOT, SOURCES, environment, install, strangers, wheel
 
 
 @pytest.fixture(scope="session")
@@ -128,34 +131,87 @@ def test_the_module_is_ours_where_it_is_asked_for_safely(
     assert done.stdout.startswith("agent-sidecar 0.1.0 "), done
 
 
-@pytest.fixture
-def serving(site: Path, tmp_path: Path, app: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+class Serving(NamedTuple):
+    process: subprocess.Popen[str]
+    front: str
+    admin: str
+    said: str
+
+
+@contextmanager
+def serving(site: Path, folder: Path, app: dict[str, str], **settings: str) -> Iterator[Serving]:
+    """`sidecar serve` in the app's folder, from ready to its end, which must be a good one."""
     ports = {"SIDECAR_PORT": "0", "SIDECAR_EGRESS_PORT": "0", "SIDECAR_ADMIN_PORT": "0"}
     with subprocess.Popen(
         [command(site), "serve"],
-        cwd=tmp_path,
-        env=app | ports | {"AGENT_APP_URL": "http://127.0.0.1:9"},
+        cwd=folder,
+        env=app | ports | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        yield process
-        process.kill()
+        try:
+            said = ""
+            while not said.endswith("ready\n"):
+                line = process.stdout.readline() if process.stdout else ""
+                assert line, said
+                said += line
+            doors = dict(re.findall(r"(front|admin) +(http://[0-9.:]+)", said))
+            yield Serving(process, doors["front"], doors["admin"], said)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=15) == 0
+        finally:
+            process.kill()
 
 
-def test_it_serves_in_a_folder_that_has_packages_of_our_names(serving: subprocess.Popen[str]) -> None:
-    assert serving.stdout is not None
-    said = ""
-    for line in serving.stdout:
-        said += line
-        if line.startswith("ready"):
-            break
-    found = re.search(r"admin\s+(http://\S+)", said)
-    assert found, said
-    with urllib.request.urlopen(f"{found[1]}/healthz", timeout=5) as answer:
+def test_it_serves_in_a_folder_that_has_packages_of_our_names(
+    site: Path, tmp_path: Path, app: dict[str, str]
+) -> None:
+    with (
+        serving(site, tmp_path, app, AGENT_APP_URL="http://127.0.0.1:9") as served,
+        urllib.request.urlopen(f"{served.admin}/healthz", timeout=5) as answer,
+    ):
         assert answer.status == 200
-    serving.send_signal(signal.SIGTERM)
-    assert serving.wait(timeout=15) == 0
+
+
+class Agent(BaseHTTPRequestHandler):
+    """Answers with what it was asked."""
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(asked)))
+        self.end_headers()
+        self.wfile.write(asked)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def agent() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_third_partys_package_beside_ours_masks_what_leaves_for_the_agent(
+    site: Path, agent: str, tmp_path: Path, app: dict[str, str]
+) -> None:
+    install(site, wheel(ROOT / "examples/redact", tmp_path))
+    settings = {"AGENT_APP_URL": agent, "SIDECAR_MIDDLEWARE": "redact,default"}
+    listed = run(site, tmp_path, app | settings, "middleware")
+    assert re.search(r"inbound .*\nredact +sidecar-redact 1\.0\.0 .*chats\naccess ", listed.stdout), listed
+    with serving(site, tmp_path, app, **settings) as served:
+        question = urllib.request.Request(
+            f"{served.front}/api/chat",
+            b'{"input": [{"role": "user", "content": "I am ann@example.org"}], "stream": false}',
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(question, timeout=10) as answer:
+            assert json.load(answer)["input"] == [{"role": "user", "content": "I am [email]"}]
 
 
 def test_another_distributions_file_in_our_package_stops_the_start(

@@ -137,6 +137,19 @@ async def test_a_files_attribute_is_a_plugin_shown_with_its_sha256(mask: Path) -
     assert notes.kept == [("mask", {"URL": "x"})]
 
 
+async def test_the_manuals_example_is_a_plugin(tmp_path: Path) -> None:
+    manual = (EXAMPLES.parent / "docs/plugins.md").read_text()
+    source = manual.split("```python\n# stamp.py\n")[1].split("```")[0]
+    notes = Notes()
+    stamp = only(f"{written(tmp_path / 'stamp.py', source)}:stamp").made(kit(notes))
+
+    async def agent(call: Call) -> Reply:
+        return Reply(203, headers(), Body(b""))
+
+    assert (await stamp(call(Body(b"")), agent)).status == 203
+    assert notes.kept == [("stamped", 203)]
+
+
 def test_a_file_named_like_a_package_of_ours_stands_before_nobody(tmp_path: Path) -> None:
     import policies
 
