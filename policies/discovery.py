@@ -3,13 +3,16 @@
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from policies.agent import NAME
 
 APPS_DOMAINS: Final = ("databricksapps.com", "apps.databricks.com")
 CHAT_PATHS: Final = ("/invocations", "/responses")  # ours to add behind an agent's address
 _PORTS: Final = {"http": 80, "https": 443}
+_PLACE: Final = re.compile(
+    r"(\[[0-9a-f:.]+\]|[^\[\]:]+)(?::(.*))?"
+)  # stricter than urlsplit: `0[::1]` is no host
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _METADATA: Final = ("metadata.google.internal", "fd00:ec2::254")  # the ones that are not link-local
 _CARRIES_IPV4: Final = (0, 0x64FF9B << 64)  # the first 96 bits of `::a.b.c.d` and `64:ff9b::a.b.c.d`
@@ -67,8 +70,11 @@ def agent_url(text: str) -> Address:
         raise AddressError("it holds a fragment")
     if "?" in text:
         raise AddressError("it holds a query")
+    place = _PLACE.fullmatch(parts.netloc.lower())
+    if place is None:
+        raise AddressError("its host is not readable")
     path, notices = _path(parts.path)
-    return Address(f"{parts.scheme}://{_host(parts)}{_port(parts)}{path}", notices)
+    return Address(f"{parts.scheme}://{_host(place[1])}{_port(parts.scheme, place[2] or '')}{path}", notices)
 
 
 def origin(url: str) -> str:
@@ -119,8 +125,8 @@ def is_exposed(url: str) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _host(parts: SplitResult) -> str:
-    host = (parts.hostname or "").removesuffix(".")
+def _host(written: str) -> str:
+    host = written.strip("[]").removesuffix(".")
     address = _address(host)
     if host in _METADATA or (address and address.is_link_local):
         raise AddressError("it is a link-local or metadata address, where no agent can be")
@@ -153,14 +159,15 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
-def _port(parts: SplitResult) -> str:
-    try:
-        port = parts.port
-    except ValueError:
-        raise AddressError("its port is not a number from 1 to 65535") from None
+def _port(scheme: str, digits: str) -> str:
+    if not digits:
+        return ""
+    if not digits.isdecimal() or len(digits) > 5 or int(digits) > 65535:
+        raise AddressError("its port is not a number from 1 to 65535")
+    port = int(digits)
     if port == 0:
         raise AddressError("its port is 0")
-    return "" if port is None or port == _PORTS[parts.scheme] else f":{port}"
+    return "" if port == _PORTS[scheme] else f":{port}"
 
 
 def _path(path: str) -> tuple[str, tuple[str, ...]]:
