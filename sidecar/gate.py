@@ -46,23 +46,22 @@ class Doorkeeper:
         request_id = self.edge.unique(identity.request_id(headers.get("x-request-id")) or fresh_id())
         template = "other"
         try:
-            raw, keyed = request.raw_path, False
-            if self.door == "egress" and raw.startswith("/~"):
-                given, raw = identity.egress_key(raw)
-                keyed = identity.same_key(given, self.key)
-            target = paths.split(raw, headers.get("Host"))
+            target, keyed = paths.split(request.raw_path, headers.get("Host")), False
+            if self.door == "egress" and target.path.startswith("/~"):
+                given, rest = identity.egress_key(target.path)
+                keyed, target = identity.same_key(given, self.key), target._replace(path=rest)
+            if pairs := access.preflight(self.rules, headers, method):
+                return self.whole(204, b"", request_id, pairs)
             page = self.pages(target.path)
             route = paths.route(self.door, method, target)
             template = route.template
-            if pairs := access.preflight(self.rules, headers, method):
-                return self.whole(204, b"", request_id, pairs)
             relay = page is None and route.dialect is None
             if refusal := access.browser(self.rules, headers, method, "relay" if relay else "ours", keyed=keyed):
                 raise refusal
             if page is None and (
                 template == "other" or (self.routes is not None and not paths.listed(target.path, self.routes))
             ):
-                raise Refusal(404, "no_such_route", detail=f"Nothing is served at {target.path} of the {self.door} door.")
+                raise Refusal(404, "no_such_route", detail=f"Nothing is served at this path of the {self.door} door.")
             peer = request.transport.get_extra_info("peername") if request.transport else None
             believed = identity.believed(self.belief, peer[0] if peer else None, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
