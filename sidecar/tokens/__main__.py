@@ -12,11 +12,11 @@ import os
 import signal
 import sys
 from datetime import datetime
+from importlib.util import find_spec, module_from_spec
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import requests
-from databricks.sdk.core import Config
 
 from policies.faults import Fault
 
@@ -83,16 +83,29 @@ def error(response: Any) -> str:
 
 def fetched(patience: float) -> dict[str, Any]:
     """One bearer, or one fault."""
-    exchanges = Exchanges(patience)
+    Config, exchanges = sdk(), Exchanges(patience)
     try:
-        return bearer(configured(exchanges, patience))
+        return bearer(configured(Config, exchanges, patience))
     except Exception:  # whatever it says is not repeated: it names hosts, ids and variables
         fault = exchanges.fault or Fault("garbage" if exchanges.any else "not_configured")
         return {"fault": fault.code, "retry_after": fault.retry_after}
 
 
-def configured(exchanges: Exchanges, patience: float) -> Config:
-    """The SDK's settings, from the environment; a host without metadata is asked at the usual address."""
+def sdk() -> Any:
+    """The SDK's settings, without its clients for every service: their import would take four times as long."""
+    if package := find_spec("databricks.sdk"):
+        sys.modules["databricks.sdk"] = module_from_spec(package)  # it is there, and its __init__ has not run
+    try:
+        from databricks.sdk.config import Config
+    except (ImportError, AttributeError):  # a release that is cut in another way
+        for name in [name for name in sys.modules if name.startswith("databricks.sdk")]:
+            del sys.modules[name]
+        from databricks.sdk.config import Config
+    return Config
+
+
+def configured(Config: Any, exchanges: Exchanges, patience: float) -> Any:
+    """Settings from the environment; a host without metadata is asked at the usual address."""
     usual: dict[str, Any] = {"http_timeout_seconds": patience, "retry_timeout_seconds": 1}
     try:
         return Config(**usual)
@@ -104,12 +117,10 @@ def configured(exchanges: Exchanges, patience: float) -> Config:
         return Config(discovery_url=f"{host}/oidc/.well-known/oauth-authorization-server", **usual)
 
 
-def bearer(settings: Config) -> dict[str, Any]:
+def bearer(settings: Any) -> dict[str, Any]:
     if settings.auth_type == "pat":
         return {"authorization": settings.authenticate()["Authorization"], "life": None}
-    token = (
-        settings.oauth_token()
-    )  # once: `authenticate()` first would ask twice for a life of under 40 seconds
+    token = settings.oauth_token()  # not `authenticate()` as well: that asks again for a life of under 40 s
     life = (token.expiry - datetime.now(token.expiry.tzinfo)).total_seconds() if token.expiry else None
     return {"authorization": f"{token.token_type or 'Bearer'} {token.access_token}", "life": life}
 
