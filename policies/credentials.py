@@ -1,7 +1,7 @@
 """When a credential is fetched again, what is served meanwhile, and what never leaves.
 
 One credential is a `State`, and each function here answers from it or makes the next one. Times are given, on
-both clocks, because each alone lies: the monotonic one stands still while the machine sleeps, and the wall
+both clocks, because each alone lies: the monotonic one may stand still while the machine sleeps, and the wall
 clock may be stepped. A bearer is as old as the clock says that makes it older, so neither revives a dead one.
 """
 

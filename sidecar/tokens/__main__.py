@@ -92,7 +92,7 @@ def fetched(patience: float) -> dict[str, Any]:
 
 
 def sdk() -> Any:
-    """The SDK's settings, without its clients for every service: their import would take four times as long."""
+    """The SDK's settings, without its clients for every service: importing those takes four times as long."""
     if package := find_spec("databricks.sdk"):
         sys.modules["databricks.sdk"] = module_from_spec(package)  # it is there, and its __init__ has not run
     try:
