@@ -19,6 +19,7 @@ _UNSEEN: Final = (
     *range(0x2066, 0x206A),
 )
 ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x20), *_UNSEEN)}
+HEADLINE: Final = frozenset({"method", "route", "agent", "status", "outcome", "ms"})
 SHOWN: Final = ESCAPED | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
 
 
@@ -40,8 +41,8 @@ def json_line(facts: dict[str, Any]) -> bytes:
     facts["ts"] = stamp(facts["ts"])
     try:
         line = orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # a lone surrogate, or something that is no JSON
-        return json.dumps(facts, default=repr).encode() + b"\n"
+    except TypeError:  # half a character, or something that is no JSON
+        line = json.dumps(facts, default=repr, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
     if line.isascii():
         return line
     return line.decode().translate(ESCAPED_JSON).encode()
@@ -55,10 +56,9 @@ def plain_line(facts: dict[str, Any]) -> bytes:
     facts = dict(facts)
     at, level, message = stamp(facts.pop("ts")), facts.pop("level"), facts.pop("msg")
     traceback = facts.pop("traceback", "")
-    if message == "request":
+    if message == "request" and facts.keys() >= HEADLINE:
         message = "{method} {route} → {agent} {status} {outcome} {ms} ms".format_map(facts)
-        for name in ("method", "route", "agent", "status", "outcome", "ms"):
-            del facts[name]
+        facts = {name: value for name, value in facts.items() if name not in HEADLINE}
     rest = "  ".join(f"{name}={_shown(value)}" for name, value in facts.items() if value not in (None, ""))
     line = f"{at[11:23]} {level.upper():<7} {shown(str(message))}" + (f"  {rest}" if rest else "")
     for row in traceback.splitlines():

@@ -14,6 +14,7 @@ One record serves the counters, the log line and the tap. The edge sets `first_b
     plugin_failed      the name of a plug-in that raised
 """
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from policies.agent import Agent
@@ -38,8 +39,9 @@ class Said(NamedTuple):
     hint: str | None
 
     @classmethod
-    def of(cls, refusal: Refusal) -> "Said":
-        detail, hint = (text and text[:500] for text in (refusal.detail, refusal.hint))
+    def of(cls, refusal: Refusal, clean: Callable[[str], str]) -> "Said":
+        """Cleaned when it is kept, not when it is shown."""
+        detail, hint = (text and clean(text)[:500] for text in (refusal.detail, refusal.hint))
         return cls(refusal.code, refusal.status, refusal.agent_status, refusal.sent, detail, hint)
 
 

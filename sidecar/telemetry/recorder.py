@@ -74,7 +74,7 @@ class Telemetry:
         record = self.open.get(request_id) or Record(
             request_id, door, route, method[:16], self._clock(), self._now()
         )
-        record.refusal = Said.of(refusal)
+        record.refusal = Said.of(refusal, self._clean)
         self._finish(record, outcome.outcome(refusal.code), refusal.status)
 
     def finish(self, record: Record, ending: Ending, status: int = 0) -> None:
@@ -122,7 +122,7 @@ class Telemetry:
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         if record := self.open.get(call.request_id):
-            record.refusal = Said.of(refusal)
+            record.refusal = Said.of(refusal, self._clean)
 
     def failed(self, call: Call, error: BaseException) -> None:
         self.broke(error, call)
@@ -198,9 +198,9 @@ class Telemetry:
             facts["code"] = refusal.code
             facts["sent"] = refusal.sent
             if refusal.detail:
-                facts["cause"] = faults.without(refusal.detail, self._hidden)
+                facts["cause"] = refusal.detail
             if refusal.hint:
-                facts["hint"] = faults.without(refusal.hint, self._hidden)
+                facts["hint"] = refusal.hint
         return facts
 
     # --- the process ---------------------------------------------------------------------------------------
@@ -212,6 +212,9 @@ class Telemetry:
     def hide(self, *secrets: Secret) -> None:
         """Texts that must never come out, wherever they turn up."""
         self._hidden.extend(secret.reveal() for secret in secrets if len(secret.reveal()) > 3)
+
+    def _clean(self, text: str) -> str:
+        return faults.without(text, self._hidden)
 
     def say(self, level: str, message: str, **facts: Any) -> None:
         """A line about the process itself."""
