@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 )
 def test_the_page_in_the_manual_is_in_step(name: str, make: object) -> None:
     assert callable(make)
-    assert (DOCS / name).read_text(encoding="utf-8") == make(), "python -P -m sidecar.docs writes it anew"
+    assert (DOCS / name).read_text(encoding="utf-8") == make(), "make docs"
 
 
 def test_every_code_has_one_row_and_one_anchor() -> None:
