@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 import uvloop
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from policies.agent import Agent
 from policies.credentials import Grant
-from policies.faults import Fault
+from policies.faults import FAULTS, Fault
 from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar import settings as settings_of
@@ -25,6 +28,21 @@ from sidecar.tokens.source import Tokens
 
 AGENT = Agent("default", "http://127.0.0.1:1", auth="app")
 HOME = Credential("workspace", host="https://dbc.example.com", client_id="id", client_secret=Secret("s3cret"))
+
+
+JSON = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.text(max_size=9)
+    | st.sampled_from(sorted(FAULTS))
+)
+NAMES = st.sampled_from(["authorization", "life", "fault", "retry_after", "other"])
+
+
+def branches(members: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(members, max_size=3) | st.dictionaries(NAMES, members, max_size=5)
 
 
 # A helper that is not ours: what it prints is the test's business.
@@ -74,6 +92,23 @@ class TestHelper:
         told = await helper.fetch(HOME, 5, command(script))
         assert isinstance(told, Fault)
         assert told.code == fault
+
+    @settings(max_examples=1000, deadline=None)
+    @given(
+        st.binary(max_size=200) | st.recursive(JSON, branches, max_leaves=8).map(json.dumps).map(str.encode)
+    )
+    def test_no_line_is_too_strange_to_be_read(self, line):
+        told = helper.read(line)
+        assert isinstance(told, Grant) or told.code in FAULTS
+
+    def test_one_that_nobody_waits_for_ends_itself(self):
+        script = (
+            "import sys, time, sidecar.tokens.__main__ as own\n"
+            "own.fetched, sys.argv = lambda patience: time.sleep(60), ['tokens', '-0.9']\n"
+            "own.main()"
+        )
+        ran = subprocess.run([sys.executable, "-P", "-c", script], timeout=30)
+        assert ran.returncode == -signal.SIGALRM
 
     async def test_a_program_that_is_not_there_is_a_fault(self):
         assert await helper.fetch(HOME, 5, ["/nonexistent/python"]) == Fault("helper_died")
