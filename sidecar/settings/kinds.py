@@ -20,10 +20,8 @@ def reads(parse: Callable[[str], Any]) -> BeforeValidator:
 
 
 def each(parse: Callable[[str], Any]) -> BeforeValidator:
-    """The members of a comma list, each once, in order; an empty text is an empty list."""
-    return reads(
-        lambda text: tuple(dict.fromkeys(parse(item) for part in text.split(",") if (item := part.strip())))
-    )
+    """The members of a comma list, in order; an empty text is an empty list."""
+    return reads(lambda text: tuple(parse(item) for part in text.split(",") if (item := part.strip())))
 
 
 def grammar(pattern: str, what: str, *, fold: bool = False) -> Callable[[str], str]:

@@ -23,7 +23,8 @@ class Problem(NamedTuple):
     accepted: str = ""
 
     def __str__(self) -> str:
-        return f"{self.variable}: {self.wrong}" + (f"; {self.accepted}" if self.accepted else "")
+        variable = self.variable if self.variable.isprintable() else ascii(self.variable)
+        return f"{variable}: {self.wrong}" + (f"; {self.accepted}" if self.accepted else "")
 
 
 class SettingsError(Exception):

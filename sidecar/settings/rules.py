@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
+from itertools import combinations
 from typing import Final
 
 from policies import discovery
 from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.defaults import Command
 from sidecar.settings.given import Given
-from sidecar.settings.model import Settings
+from sidecar.settings.model import PREFIX, Settings
 from sidecar.settings.problems import Problem
 from sidecar.settings.variables import AGENT_APP_URL, agent_variable
 from sidecar.settings.workspace import Workspace
@@ -69,16 +70,13 @@ def _dev_token(settings: Settings, command: Command) -> Iterator[Problem]:
         )
 
 
-def _ports(settings: Settings, command: Command) -> Iterator[Problem]:
-    doors = {
-        "SIDECAR_PORT": settings.port,
-        "SIDECAR_EGRESS_PORT": settings.egress_port,
-        "SIDECAR_ADMIN_PORT": settings.admin_port,
-    }
-    for name, port in doors.items():
-        other = next(first for first, its in doors.items() if its == port)
-        if port and other != name:
-            yield Problem("conflict", name, f"{port} is the port of {other} too", "give each door its own")
+def _one_port(first: str, second: str) -> Rule:
+    def rule(settings: Settings, command: Command) -> Iterator[Problem]:
+        if (port := getattr(settings, first)) and port == getattr(settings, second):
+            wrong = f"{port} is the port of {PREFIX}{first.upper()} too"
+            yield Problem("conflict", f"{PREFIX}{second.upper()}", wrong, "give each door its own")
+
+    return rule
 
 
 def _page(settings: Settings, command: Command) -> Iterator[Problem]:
@@ -96,7 +94,7 @@ RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
     (frozenset({"egress_host", "egress_secret", "egress_secret_file"}), _egress_bind),
     (frozenset({"dev_user", "host", "platform"}), _dev_user),
     (frozenset({"dev_user", "dev_token"}), _dev_token),
-    (frozenset({"port", "egress_port", "admin_port"}), _ports),
+    *((frozenset(pair), _one_port(*pair)) for pair in combinations(("port", "egress_port", "admin_port"), 2)),
     (frozenset({"page", "frontend_url"}), _page),
 )
 """Which settings a rule reads, and the rule."""
@@ -125,7 +123,7 @@ def _agent(name: str, block: AgentBlock, settings: Settings) -> Iterator[Problem
             "set it, or …__TOKEN_FILE",
         )
     if auth == "user" and not trust.given:
-        wrong = f"the user's token goes to trusted agents only, and of this one {trust.why}"
+        wrong = f"the user's token goes to trusted agents only, and this one is not: {trust.why}"
         yield Problem(
             "insecure", agent_variable(name, "auth"), wrong, "set …__TRUSTED=true if it may have it"
         )
