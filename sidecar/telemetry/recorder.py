@@ -26,7 +26,8 @@ LEVEL: Final = {
     else "warning"
     for code, row in OUTCOMES.items()
 }
-LOGGED: Final = ("stream", "trace_id", "cold_start", "waited", "refused_by", "plugin_failed")  # of the notes
+# Notes that stand in the line too.
+LOGGED: Final = frozenset({"stream", "trace_id", "cold_start", "waited", "refused_by", "plugin_failed"})
 
 
 class Known(Protocol):
@@ -189,9 +190,9 @@ class Telemetry:
         if record.attempts:
             facts["attempts"] = record.attempts
             facts["sent"] = record.sent
-        if record.notes:
-            noted = record.facts()
-            facts.update((name, noted[name]) for name in LOGGED if name in noted)
+        for _, what, value in record.notes:
+            if what in LOGGED:
+                facts[what] = value
         if record.removed:
             facts["removed"] = record.removed
         if (refusal := record.refusal) is not None:
