@@ -156,9 +156,11 @@ IF_REAL: Final = Back(("content-encoding",), "Removed where it says `none`, whic
 
 
 INTRODUCTION: Final = """\
-What goes where, made from the table that the code obeys (`policies/header_table.py`). A **chat** is a
-question in one of the dialects; a **relay** is everything else under `/agents/<agent>/`. Names are compared
-without regard to case, and with `_` taken for `-` wherever something is kept back.
+Made from `policies/header_table.py` by `make docs`; do not edit.
+
+What goes from whom to whom: the code obeys the same table. A **chat** is a question in one of the dialects; a
+**relay** is everything else under `/agents/<agent>/`. Names are compared without regard to case, and with `_`
+taken for `-` wherever something is kept back.
 
 A value that holds a control character, or bytes that are no UTF-8, never goes out. From a caller it is
 refused (400 `bad_request`); from an agent a control character is 502 `agent_protocol_error`, and a value that

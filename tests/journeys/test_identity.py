@@ -95,6 +95,17 @@ async def test_h01_a_strangers_identity_stays_at_the_front_and_the_agent_sees_th
     assert await sidecar.metric("sidecar_identity_headers_removed_total") == 4
 
 
+async def test_off_the_platform_the_front_believes_the_networks_it_is_told_to(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url, TRUST="127.0.0.0/8")
+    await spoken(sidecar.front, "POST", CHAT, "X-Forwarded-Email: ada@example.org", body=BODY)
+    assert agent.last.headers["x-app-user-email"] == "ada@example.org"
+    elsewhere = await start(agent.url, TRUST="10.0.0.0/8")
+    await spoken(elsewhere.front, "POST", CHAT, "X-Forwarded-Email: ada@example.org", body=BODY)
+    assert "x-app-user-email" not in agent.last.headers
+
+
 async def test_h13_where_a_request_says_it_came_from_changes_nothing(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url, FRONT_ROUTES="/agents/")
     spoof = (
@@ -374,6 +385,18 @@ async def test_an_origin_in_the_settings_may_ask_first_and_then_call(start: Star
     assert (then.status, then.headers["Access-Control-Allow-Origin"]) == (200, "http://localhost:5173")
 
 
+async def test_a_page_learns_no_names_from_an_error_and_the_apps_own_server_does(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url, COLD_START_BUDGET="0")
+    await agent.port.close()
+    public = await spoken(sidecar.front, "POST", CHAT, "Accept: application/json", body=BODY)
+    inside = await spoken(sidecar.egress, "POST", INVOKE, body=BODY)
+    assert (public.status, inside.status) == (502, 502)
+    assert b"127.0.0.1" not in public.body
+    assert b"127.0.0.1" in inside.body
+
+
 # --- the egress key ---------------------------------------------------------------------------------------
 
 
@@ -409,7 +432,9 @@ async def test_without_the_key_nobody_spends_the_apps_bearer(
     assert len(agent.visits) == 0
 
 
-async def test_the_key_is_in_no_answer_and_no_record(start: Start, agent: sim.Agent) -> None:
+async def test_the_key_is_in_no_answer_no_record_and_no_log(
+    start: Start, agent: sim.Agent, capfd: pytest.CaptureFixture[str]
+) -> None:
     sidecar = await keyed(start, agent)
     for target in (
         f"/~{KEY}/nowhere",
@@ -423,6 +448,10 @@ async def test_the_key_is_in_no_answer_and_no_record(start: Start, agent: sim.Ag
         assert KEY.encode() not in answer.body
     await spoken(sidecar.egress, "POST", f"/~{KEY}{INVOKE}", body=BODY)
     assert KEY not in json.dumps(await sidecar.calls())
+    sidecar.app.telemetry.flush()
+    logged = "".join(capfd.readouterr())
+    assert "no_such_route" in logged
+    assert KEY not in logged
 
 
 async def test_u07_a_redirect_inside_the_agent_leads_a_keyed_caller_there_through_us(
