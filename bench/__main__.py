@@ -57,7 +57,9 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     options.add_argument("--seconds", type=float, default=3.0, help="of load per measurement (3)")
     options.add_argument("--rounds", type=int, default=3, help="rounds over all targets (3)")
-    options.add_argument("--only", default="bare,sidecar,express", help="which targets, the first is the measure")
+    options.add_argument(
+        "--only", default="bare,sidecar,express", help="which targets, the first is the measure"
+    )
     options.add_argument("--json", type=Path, help="also write all figures there")
     chosen = options.parse_args()
     names = []
@@ -90,7 +92,11 @@ def table(names: list[str], rounds: list[dict[str, dict[str, float]]]) -> None:
             values = [row[name][key] for row in rounds if key in row[name]]
             cells.append(form.format(statistics.median(values)) if values else "")
         for name in names[1:]:
-            ratios = [row[name][key] / row[measure][key] for row in rounds if key in row[name] and row[measure].get(key)]
+            ratios = [
+                row[name][key] / row[measure][key]
+                for row in rounds
+                if key in row[name] and row[measure].get(key)
+            ]
             cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
         print(f"| {label} |" + "|".join(cells) + "|")
 

@@ -94,7 +94,9 @@ async def unary(port: int, connections: int, seconds: float) -> Latency:
     began = time.perf_counter()
     done = [loop.create_future() for _ in range(connections)]
     for future in done:
-        await loop.create_connection(lambda f=future: Unary(asked, began + seconds, times, f), "127.0.0.1", port)
+        await loop.create_connection(
+            lambda f=future: Unary(asked, began + seconds, times, f), "127.0.0.1", port
+        )
     await asyncio.gather(*done)
     took = time.perf_counter() - began
     times.sort()

@@ -1,7 +1,7 @@
 """An agent that costs nothing: answers JSON of 1 KiB, or a stream paced as its path says, from ready-made bytes.
 
-    POST /invocations {"stream": false|absent}   1 KiB of JSON
-    POST /invocations {… "stream": true …}       events; how many and how fast is in the body: "plan": "N,SECONDS"
+POST /invocations {"stream": false|absent}   1 KiB of JSON
+POST /invocations {… "stream": true …}       events; how many and how fast is in the body: "plan": "N,SECONDS"
 """
 
 import asyncio
@@ -13,10 +13,24 @@ import uvloop
 
 PAD = "x" * 900
 WHOLE = json.dumps(
-    {"output": [{"type": "message", "id": "m1", "role": "assistant", "content": [{"type": "output_text", "text": PAD}]}]}
+    {
+        "output": [
+            {
+                "type": "message",
+                "id": "m1",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": PAD}],
+            }
+        ]
+    }
 ).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(WHOLE), WHOLE)
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+    len(WHOLE),
+    WHOLE,
+)
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 EVENT = b'data: {"type": "response.output_text.delta", "item_id": "m1", "output_index": 0, "delta": "some text "}\n\n'
 DONE = b"data: [DONE]\n\n"
 STREAM = re.compile(rb'"stream": ?true')

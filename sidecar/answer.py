@@ -2,74 +2,67 @@
 
 An answer is committed by its first body byte; or, for a caller that waits for an event stream, by the sweep
 after a few seconds of waiting, so that keepalives can flow while the agent is still silent (DESIGN §7.4).
+It writes to the connection itself: a head and its first bytes leave in one piece, and writing waits only
+where the connection says that it is full.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from time import monotonic
-from typing import Any, Final, Literal
+from email.utils import formatdate
+from http import HTTPStatus
+from time import monotonic, time
+from typing import Final, Literal, NamedTuple
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from middleware.exchange import Headers, Pairs
 from middleware.sse import KEEPALIVE
 from middleware.watch import Watch
-from sidecar.doors import Head
 
 State = Literal["uncommitted", "committed", "ended"]
-NO_BODY: Final = b""
+LINES: Final = {
+    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
+}
+BODILESS: Final = frozenset({204, 304})
+LARGE: Final = 16384  # bytes from which a chunk is handed over beside its frame instead of copied into it
 
 
-class Patience:
+class Patience(NamedTuple):
     """Seconds: before an event stream is opened without the agent, between keepalives, for a stalled reader."""
 
-    __slots__ = ("commit_after", "keepalive", "write")
-
-    def __init__(self, commit_after: float = 3.0, keepalive: float = 10.0, write: float = 30.0) -> None:
-        self.commit_after, self.keepalive, self.write = commit_after, keepalive, write
+    commit_after: float = 3.0
+    keepalive: float = 10.0
+    write: float = 30.0
 
 
 class Answer:
-    """The edge's side of one exchange; a `Sink` for whatever is pumped, and ticked by the sweep."""
+    """The edge's side of one exchange; a `Sink` for whatever is pumped, and ticked by the sweep.
+
+    aiohttp takes it for the response of its handler: it asks for `keep_alive`, and calls `prepare` and
+    `write_eof`, which have nothing left to do.
+    """
 
     __slots__ = (
-        "_began",
-        "_common",
-        "_head",
-        "_moved",
-        "_quiet_since",
-        "_seen",
-        "_writing",
-        "early",
-        "first_byte",
-        "opening",
-        "patience",
-        "request",
-        "response",
-        "size",
-        "stalled",
-        "state",
-        "status",
-        "task",
-        "watch",
-    )
+        "_began", "_bodiless", "_chunked", "_common", "_head", "_moved", "_protocol", "_quiet_since", "_seen",
+        "_writing", "early", "first_byte", "keep_alive", "opening", "patience", "request", "size", "stalled",
+        "state", "status", "task", "watch",
+    )  # fmt: skip
 
     def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs) -> None:
         self.request, self.patience = request, patience
         self.task = asyncio.current_task()
         self.state: State = "uncommitted"
-        self.response: web.StreamResponse | None = None
-        self.status = 0
+        self.keep_alive = request.keep_alive
         self.opening: Headers | None = None  # set where the caller waits for an event stream
         self.watch: Watch | None = None
         self.early = self.stalled = False
-        self.size = 0
+        self.size = self.status = 0
         self.first_byte = 0.0
+        self._protocol = request.protocol
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = asyncio.get_running_loop().time()
         self._moved = self._seen = 0
-        self._writing = False
+        self._writing = self._chunked = self._bodiless = False
 
     # --- telling -------------------------------------------------------------------------------------------
 
@@ -78,49 +71,91 @@ class Answer:
         self._head = (status, self._common + pairs)
 
     async def write(self, chunk: bytes) -> None:
-        if self.response is None:
-            self._commit()
+        if not chunk:
+            return  # an empty chunk would be the end
         if not self.first_byte:
             self.first_byte = monotonic()
+        head = b"" if self.state != "uncommitted" else self._commit(None)
         self.size += len(chunk)
         self._moved += 1
-        self._writing = True
-        assert self.response is not None
-        await self.response.write(chunk)
-        self._writing = False
+        if self._bodiless:
+            chunk = b""
+        if not self._chunked:
+            self._send(head + chunk if head else chunk)
+        elif len(chunk) < LARGE:
+            self._send(b"%b%x\r\n%b\r\n" % (head, len(chunk), chunk))
+        else:
+            self._send(b"%b%x\r\n" % (head, len(chunk)), chunk, b"\r\n")
+        if self._protocol.writing_paused:
+            await self._room()
 
-    async def end(self, last: bytes = NO_BODY) -> web.StreamResponse:
+    async def end(self, last: bytes = b"") -> "Answer":
         """The proper end, after one last piece."""
-        if self.response is None:
-            if last or self.request.method != "HEAD":
-                self._head[1].append(("Content-Length", str(len(last))))
-            self._commit()
-        response = self.response
-        assert response is not None
-        if last and not self.first_byte:
-            self.first_byte = monotonic()
         self.size += len(last)
         self._moved += 1
-        self._writing = True
-        await response.write_eof(last)
-        self._writing = False
+        if self.state == "uncommitted":
+            head = self._commit(len(last))
+            self.first_byte = self.first_byte or monotonic()
+            self._send(head if self._bodiless else head + last)
+        elif self._chunked:
+            self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n")
+        elif last:
+            self._send(last)
+        if self._protocol.writing_paused:
+            await self._room()
         self.state = "ended"
-        return response
+        return self
 
-    def break_off(self) -> web.StreamResponse:
+    def break_off(self) -> "Answer":
         """Close without the proper end, so that everybody can see that the answer is not whole."""
-        self.state = "ended"
-        if (transport := self.request.transport) is not None:
-            transport.abort() if self.request.version < (1, 1) else transport.close()
-        return self.response or Head()
+        self.state, self.keep_alive = "ended", False
+        if (transport := self._protocol.transport) is not None:
+            # without chunks only a reset shows that the end was none
+            transport.close() if self._chunked else transport.abort()
+        return self
 
-    def _commit(self) -> None:
-        status, pairs = self._head
-        response = self.response = Head(status=status)
-        for name, value in pairs:
-            response.headers.add(name, value)
+    def _commit(self, length: int | None) -> bytes:
+        """The head's bytes. `length` of the body, where it is known."""
+        (status, pairs), request = self._head, self.request
         self.state, self.status = "committed", status
-        now(response.prepare(self.request))
+        self._bodiless = request.method == "HEAD" or status in BODILESS
+        line = LINES.get(status) or f"HTTP/1.1 {status} \r\n"
+        framing = ""
+        if length is not None:
+            if status not in BODILESS:
+                framing = f"Content-Length: {length}\r\n"
+        elif not self._bodiless:
+            if request.version >= HttpVersion11:
+                self._chunked, framing = True, "Transfer-Encoding: chunked\r\n"
+            else:
+                self.keep_alive = False  # the end of the connection is the end of the body
+        if not self.keep_alive:
+            framing += "Connection: close\r\n"
+        elif request.version < HttpVersion11:
+            framing += "Connection: keep-alive\r\n"
+        fields = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+        return f"{line}{fields}{framing}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
+
+    def _send(self, *pieces: bytes) -> None:
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the caller is gone")
+        for piece in pieces:
+            transport.write(piece)
+
+    async def _room(self) -> None:
+        """Wait until the connection takes more."""
+        self._writing = True
+        await self._protocol._drain_helper()
+        self._writing = False
+
+    # --- what aiohttp asks of a response -------------------------------------------------------------------
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """It has begun long ago."""
+
+    async def write_eof(self) -> None:
+        """And it has ended."""
 
     # --- the sweep -----------------------------------------------------------------------------------------
 
@@ -132,30 +167,24 @@ class Answer:
         elif self._writing:
             if at - self._quiet_since >= self.patience.write:
                 self.stalled = True
-                if self.request.transport is not None:
-                    self.request.transport.abort()
-        elif self.response is None:
-            if at - self._began >= self.patience.commit_after:
-                self._open_early(at)
-        elif at - self._quiet_since >= self.patience.keepalive and (self.watch is None or self.watch.between_frames):
+                if self._protocol.transport is not None:
+                    self._protocol.transport.abort()
+        elif self._protocol.transport is None or self._protocol.transport.is_closing():
+            return  # the handler is being told
+        elif self.state == "uncommitted":
+            if at - self._began >= self.patience.commit_after and self.opening is not None:
+                self.head(200, list(self.opening.items()))
+                self.early, self._quiet_since = True, at
+                self._send(self._commit(None))
+        elif at - self._quiet_since >= self.patience.keepalive and (
+            self.watch is None or self.watch.between_frames
+        ):
             self._quiet_since = at
-            if self.request.transport is not None and not self.request.transport.is_closing():
-                now(self.request.writer.write(KEEPALIVE, drain=False))  # type: ignore[call-arg]
-
-    def _open_early(self, at: float) -> None:
-        if self.opening is None or self.request.transport is None or self.request.transport.is_closing():
-            return
-        self.head(200, list(self.opening.items()))
-        self.early, self._quiet_since = True, at
-        self._commit()
-        self.request.writer.send_headers()
+            self._send(b"%x\r\n%b\r\n" % (len(KEEPALIVE), KEEPALIVE) if self._chunked else KEEPALIVE)
 
 
-def now(step: Coroutine[Any, Any, Any]) -> None:
-    """Run a coroutine that never waits; the sweep has no task of its own to wait in."""
-    try:
-        step.send(None)
-    except StopIteration:
-        return
-    step.close()
-    raise RuntimeError("a step that should not wait did")
+def date(_cache: list[object] = [0, ""]) -> str:  # noqa: B006 - one text a second
+    second = int(time())
+    if _cache[0] != second:
+        _cache[:] = [second, formatdate(second, usegmt=True)]
+    return str(_cache[1])

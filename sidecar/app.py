@@ -105,9 +105,21 @@ class Sidecar:
         settings, telemetry = self.settings, self.telemetry
         admin = Admin(telemetry, self.agents, self.troubles, public=not is_loopback(settings.admin_host))
         keepers = {
-            "admin": Doorkeeper("admin", self.edge, telemetry, rules=self.rules("admin"), belief=self.belief("admin"), pages=lambda path: admin.handle),
+            "admin": Doorkeeper(
+                "admin",
+                self.edge,
+                telemetry,
+                rules=self.rules("admin"),
+                belief=self.belief("admin"),
+                pages=lambda path: admin.handle,
+            ),
             "egress": Doorkeeper(
-                "egress", self.edge, telemetry, rules=self.rules("egress"), belief=self.belief("egress"), key=settings.egress_secret
+                "egress",
+                self.edge,
+                telemetry,
+                rules=self.rules("egress"),
+                belief=self.belief("egress"),
+                key=settings.egress_secret,
             ),
             "front": Doorkeeper(
                 "front",

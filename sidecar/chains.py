@@ -47,7 +47,9 @@ def chains(
     names = order(settings.middleware, settings.without)
     rim = (observe(recorder), guard(dialects, recorder), inbound(dialects))
     walked_around = [name for name in names if name in plugins and not plugins[name].relays]
-    relaying = [layers[name] for name in names if name in RELAYS or (name in plugins and plugins[name].relays)]
+    relaying = [
+        layers[name] for name in names if name in RELAYS or (name in plugins and plugins[name].relays)
+    ]
     if walked_around and settings.relay == "closed":
         relaying = [closed(walked_around[0])]
     chat = compose([*rim, *(layers[name] for name in names)], wire)

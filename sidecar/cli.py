@@ -150,10 +150,11 @@ def _run(command: "Command", env_file: Path | None, port: str | None) -> None:
     settings = _settings(command, env_file, port)
     from sidecar import app
 
-    staged = None
     if command == "demo":
         from sidecar.sim.demo import staged  # stand-ins are reached from the demo and from tests only
-    sys.exit(app.main(settings, command=command, staged=staged))
+
+        sys.exit(app.main(settings, command=command, staged=staged))
+    sys.exit(app.main(settings, command=command))
 
 
 def _settings(command: "Command", env_file: Path | None, port: str | None = None) -> "Settings":

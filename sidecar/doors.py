@@ -19,27 +19,27 @@ from policies import outcome
 from policies.agent import Door
 
 PRIVATE: Final = (
-    (web.StreamResponse, "_send_headers_immediately"),
+    (RequestHandler, "_drain_helper"),
+    (RequestHandler, "_manager"),
+    (RequestHandler, "finish_response"),
     (RequestHandler, "handle_error"),
-    (web.BaseRequest, "_read_bytes"),
+    (web.Server, "_connections"),
 )
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[Any]]  # an answer: a response, or what stands for one
 
 # How long an idle connection is kept: the platform's own proxy idles at 90 s and must be the one to close.
 KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
-
-
-class Head(web.StreamResponse):
-    """A response whose head waits for the first bytes of its body and leaves with them in one write."""
-
-    _send_headers_immediately = False
 
 
 class Connection(RequestHandler):
     """One caller's connection. What it sends that is no HTTP is answered in constant words, and never logged."""
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
@@ -72,7 +72,7 @@ class Server(web.Server):
         malformed: Callable[[str, BaseException | None], None],
         **options: Any,
     ) -> None:
-        super().__init__(handler, request_factory=self._request, handler_cancellation=True)  # type: ignore[arg-type]
+        super().__init__(handler, request_factory=self._request, handler_cancellation=True)
         self.max_body = max_body
         self.malformed = malformed
         self.options = options
@@ -85,7 +85,9 @@ class Server(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self.max_body)
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop, client_max_size=self.max_body
+        )
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self.options)
@@ -94,7 +96,16 @@ class Server(web.Server):
 class Listener:
     """One door: opens, stops accepting, lets go of idle connections, and at last closes all."""
 
-    def __init__(self, door: Door, host: str, port: int, handler: Handler, *, max_body: int, malformed: Callable[[Door, str, BaseException | None], None]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        host: str,
+        port: int,
+        handler: Handler,
+        *,
+        max_body: int,
+        malformed: Callable[[Door, str, BaseException | None], None],
+    ) -> None:
         self.door, self.host, self.port = door, host, port
         self._handler, self._max_body, self._malformed = handler, max_body, malformed
         self._listening: asyncio.Server | None = None
@@ -149,7 +160,9 @@ class CannotListen(Exception):
         setting = "SIDECAR_PORT" if door == "front" else f"SIDECAR_{door.upper()}_PORT"
         taken = error.errno == errno.EADDRINUSE
         why = "the port is taken" if taken else (error.strerror or "not permitted").lower()
-        super().__init__(f"The {door} door cannot listen on {host}:{port}: {why}. {setting} chooses another (0: any free one).")
+        super().__init__(
+            f"The {door} door cannot listen on {host}:{port}: {why}. {setting} chooses another (0: any free one)."
+        )
         self.taken = taken
 
 

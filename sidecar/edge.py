@@ -1,7 +1,6 @@
 """From a request at a door to a call, through the chain, and back to the caller, whatever happens on the way."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -17,11 +16,12 @@ from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
+from sidecar.noise import noise, uuid
 from sidecar.sweep import Deadline, Sweep
 from sidecar.telemetry import Record, Telemetry, owner
 
 NOBODY = Agent("", "")
-NONE: Mapping[str, int] = {}
+NONE: dict[str, int] = {}
 
 
 class Uploading:
@@ -68,15 +68,17 @@ class Edge:
         route: Route,
         caller: Caller,
         request_id: str,
-        removed: Mapping[str, int] = NONE,
+        removed: dict[str, int] = NONE,
         common: Pairs = [],  # noqa: B006 - never changed
-    ) -> web.StreamResponse:
+    ) -> Answer:
         """One request to an agent. Refusals before there is a call are the door's to tell.
 
         `request_id` is unique; `removed` counts the identity headers that were taken out; `common` goes onto
         every answer.
         """
-        answer = Answer(request, self.patience, [("x-request-id", request_id), ("Server", "sidecar"), *common])
+        answer = Answer(
+            request, self.patience, [("x-request-id", request_id), ("Server", "sidecar"), *common]
+        )
         self.open[request_id] = answer
         self.idle.clear()
         self.sweep.items.add(answer)
@@ -89,7 +91,10 @@ class Edge:
         try:
             call = await self.call(request, route, caller, request_id)
             answer.opening = self.dialects[call.dialect].opening if call.wants_stream else None
-            record.agent_request_id, record.trace_id = call.headers["x-request-id"], call.headers["traceparent"][3:35]
+            record.agent_request_id, record.trace_id = (
+                call.headers["x-request-id"],
+                call.headers["traceparent"][3:35],
+            )
             reply = await (self.relay if call.wants_stream is None else self.chat)(call)
             return await self.tell(answer, call, reply, record)
         except asyncio.CancelledError as left:
@@ -124,7 +129,12 @@ class Edge:
         name = route.agent
         if route.dialect == "chat":
             value = body.read(raw or b"")
-            if name is None and len(self.agents) > 1 and isinstance(value, dict) and isinstance(value.get("agent"), str):
+            if (
+                name is None
+                and len(self.agents) > 1
+                and isinstance(value, dict)
+                and isinstance(value.get("agent"), str)
+            ):
                 name = value["agent"]
                 raw = body.without(raw or b"", "agent")
                 value = {key: part for key, part in value.items() if key != "agent"}
@@ -161,16 +171,17 @@ class Edge:
     def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
         """What leaves for the agent, credentials aside."""
         given = request.headers
-        pairs = header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
-        noise = os.urandom(24).hex()
+        pairs = (
+            header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
+        )
         parent = given.getall("traceparent", ())
         traced = trace.continued_or_new(
-            ",".join(parent), ",".join(given.getall("tracestate", ())) if parent else None, noise
+            ",".join(parent), ",".join(given.getall("tracestate", ())) if parent else None, noise(48)
         )
         pairs.append(("traceparent", traced.traceparent))
         if traced.tracestate:
             pairs.append(("tracestate", traced.tracestate))
-        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or fresh_id()))
+        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or uuid()))
         return headers(*pairs)
 
     async def raw(self, request: web.BaseRequest) -> bytes:
@@ -182,7 +193,7 @@ class Edge:
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
         if request.content.is_eof():  # it came with its head, as nearly every chat does
-            return await request.content.read()
+            return request.content.read_nowait()
         return await self.arriving(request)
 
     async def arriving(self, request: web.BaseRequest) -> bytes:
@@ -207,23 +218,33 @@ class Edge:
             self.sweep.items.discard(deadline)
 
     def too_large(self) -> Refusal:
-        return Refusal(413, "body_too_large", detail=f"The body is larger than {self.max_body} bytes.", hint="SIDECAR_MAX_BODY moves the limit.")
+        return Refusal(
+            413,
+            "body_too_large",
+            detail=f"The body is larger than {self.max_body} bytes.",
+            hint="SIDECAR_MAX_BODY moves the limit.",
+        )
 
     # --- out -----------------------------------------------------------------------------------------------
 
-    async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> web.StreamResponse:
+    async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> Answer:
         ending = "internal_error"
         try:
             body = reply.body
             if isinstance(body, Body):
                 if answer.early:
                     return await self.last_word(answer, call, said(reply, body))
-                answer.head(reply.status, header_policy.answer(reply.headers, call.agent.url))
-                response = await answer.end(body.raw)
+                answer.head(
+                    reply.status,
+                    header_policy.answer(
+                        reply.headers, call.agent.url, call.target if call.wants_stream is None else ""
+                    ),
+                )
+                await answer.end(body.raw)
                 ending = "ok"
-                return response
-            response, ending = await self.pumped(answer, call, reply, body)
-            return response
+            else:
+                ending = await self.pumped(answer, call, reply, body)
+            return answer
         except asyncio.CancelledError as left:
             ending = "caller_stalled" if answer.stalled else (left.args[0] if left.args else "caller_left")
             raise
@@ -234,25 +255,38 @@ class Edge:
             record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
             await reply.close(ending)
 
-    async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> tuple[web.StreamResponse, str]:
-        answer.head(reply.status, header_policy.answer(reply.headers, call.agent.url))
+    async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
+        """Everything the stream brings, and how it ended."""
+        answer.head(
+            reply.status,
+            header_policy.answer(
+                reply.headers, call.agent.url, call.target if call.wants_stream is None else ""
+            ),
+        )
         answer.watch = stream.watch
         try:
             await stream.pump(answer)
         except Refusal as refusal:
-            return await self.last_word(answer, call, refusal), refusal.code
+            await self.last_word(answer, call, refusal)
+            return refusal.code
         if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
-            return await self.last_word(answer, call, Refusal(502, "truncated")), "truncated"
-        return await answer.end(), stream.watch.verdict
+            await self.last_word(answer, call, Refusal(502, "truncated"))
+            return "truncated"
+        await answer.end()
+        return stream.watch.verdict
 
-    async def last_word(self, answer: Answer, call: Call | None, refusal: Refusal) -> web.StreamResponse:
+    async def last_word(self, answer: Answer, call: Call | None, refusal: Refusal) -> Answer:
         """Whatever can still be said: a whole refusal, a typed last frame, or a visible break."""
         dialect = self.dialects[call.dialect if call else "responses"]
         if answer.state == "uncommitted" and call is not None:
             reply = dialect.refuse(refusal, call)
             answer.head(reply.status, list(reply.headers.items()))
             return await answer.end(reply.body.raw if isinstance(reply.body, Body) else b"")
-        frame = dialect.last_word(refusal, call.request_id) if call and call.wants_stream and dialect.terminal else None
+        frame = (
+            dialect.last_word(refusal, call.request_id)
+            if call and call.wants_stream and dialect.terminal
+            else None
+        )
         if frame is None or not (answer.watch is None or answer.watch.between_frames):
             return answer.break_off()
         return await answer.end(frame)
@@ -269,13 +303,6 @@ def said(reply: Reply, body: Body) -> Refusal:
     if isinstance(body, Refused):
         return body.refusal
     text = body.raw[:500].decode("utf-8", "replace")
-    return Refusal(reply.status, outcome.of_answer(reply.status), detail=f"The agent answered {reply.status}: {text}")
-
-
-def fresh_id() -> str:
-    """A random UUID (version 4) as text; `uuid.uuid4` costs three times as much."""
-    digits = bytearray(os.urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
-    digits[8] = digits[8] & 0x3F | 0x80
-    text = digits.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return Refusal(
+        reply.status, outcome.of_answer(reply.status), detail=f"The agent answered {reply.status}: {text}"
+    )

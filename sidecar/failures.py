@@ -18,12 +18,9 @@ EARLY: Final = "Response payload is not completed"  # how aiohttp says that the 
 
 def explained(error: BaseException, agent: Agent, deadline: Deadline) -> NoReturn:
     """Raise it as a Refusal with an honest `sent`; a caller's own cancellation goes on as it is."""
-    if isinstance(error, asyncio.CancelledError):
-        if not deadline.caught():
-            raise error
-        code, reason, sent = deadline.code, "", "full"
-    else:
-        code, reason, sent = _read(error)
+    code, reason, sent = _read(error)
+    if isinstance(error, asyncio.CancelledError) and deadline.caught():
+        code = deadline.code
     if not code:
         raise error
     detail, hint = hints.explain(code, agent=agent, reason=reason)
@@ -41,7 +38,11 @@ def _read(error: BaseException) -> tuple[str, str, Sent]:
             return "agent_tls_error", str(getattr(error, "certificate_error", "") or "tls"), "none"
         case aiohttp.ClientConnectorError():
             refused = isinstance(error.os_error, ConnectionRefusedError)
-            return "agent_unreachable", "refused" if refused else (error.os_error.strerror or "").lower(), "none"
+            return (
+                "agent_unreachable",
+                "refused" if refused else (error.os_error.strerror or "").lower(),
+                "none",
+            )
         case aiohttp.ClientPayloadError() if not str(error).startswith(EARLY):
             return "agent_protocol_error", "", "full"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | OSError():

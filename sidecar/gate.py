@@ -10,7 +10,9 @@ from policies import access, errors, identity, paths
 from policies.agent import Caller, Door
 from policies.refusal import Refusal
 from policies.secret import Secret
-from sidecar.edge import Edge, fresh_id
+from sidecar.answer import Answer
+from sidecar.edge import Edge
+from sidecar.noise import uuid
 from sidecar.telemetry import Telemetry
 
 Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
@@ -41,9 +43,9 @@ class Doorkeeper:
         self.rules, self.belief, self.key = rules, belief, key
         self.routes, self.pages, self.full = routes, pages, full
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
         headers, method = request.headers, request.method
-        request_id = self.edge.unique(identity.request_id(headers.get("x-request-id")) or fresh_id())
+        request_id = self.edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
         template = "other"
         try:
             target, keyed = paths.split(request.raw_path, headers.get("Host")), False
@@ -56,18 +58,25 @@ class Doorkeeper:
             route = paths.route(self.door, method, target)
             template = route.template
             relay = page is None and route.dialect is None
-            if refusal := access.browser(self.rules, headers, method, "relay" if relay else "ours", keyed=keyed):
+            if refusal := access.browser(
+                self.rules, headers, method, "relay" if relay else "ours", keyed=keyed
+            ):
                 raise refusal
             if page is None and (
-                template == "other" or (self.routes is not None and not paths.listed(target.path, self.routes))
+                template == "other"
+                or (self.routes is not None and not paths.listed(target.path, self.routes))
             ):
-                raise Refusal(404, "no_such_route", detail=f"Nothing is served at this path of the {self.door} door.")
+                raise Refusal(
+                    404, "no_such_route", detail=f"Nothing is served at this path of the {self.door} door."
+                )
             peer = request.transport.get_extra_info("peername") if request.transport else None
             believed = identity.believed(self.belief, peer[0] if peer else None, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
             if page is not None:
                 return await self.shown(page, request, caller, request_id)
-            return await self.edge.exchange(request, route, caller, request_id, removed, access.cors(self.rules, headers))
+            return await self.edge.exchange(
+                request, route, caller, request_id, removed, access.cors(self.rules, headers)
+            )
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
             retry = [] if refusal.retry_after is None else [("Retry-After", str(refusal.retry_after))]

@@ -8,6 +8,7 @@ import aiohttp
 from policies.agent import Agent, Door
 from policies.identity import Belief
 from policies.order import order
+from sidecar.layers import RIM
 from sidecar.settings import Settings
 from sidecar.version import VERSION
 
@@ -27,7 +28,7 @@ def block(
             *_platform(settings),
             *_doors(settings, addresses, beliefs),
             *_agents(agents),
-            f"  chain       observe → guard → inbound → {' → '.join(order(settings.middleware, settings.without))} → wire",
+            f"  chain       {' → '.join((*RIM, *order(settings.middleware, settings.without), 'wire'))}",
             *(f"  note        {notice}" for notice in notices),
             "",
         ]

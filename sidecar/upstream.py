@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import aiohttp
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from middleware.exchange import Body, Call, Reply, Sink
@@ -71,7 +71,9 @@ class Upstream:
             else:
                 data = body.chunks()
                 if body.length is not None:
-                    headers = headers.copy() | CIMultiDict({"Content-Length": str(body.length)})
+                    headers = CIMultiDictProxy(
+                        CIMultiDict([*headers.items(), ("Content-Length", str(body.length))])
+                    )
             response = await self.session.request(
                 call.method, url(agent.url + call.target), headers=headers, data=data, allow_redirects=False
             )
@@ -101,7 +103,12 @@ class Arriving:
     __slots__ = ("_held", "agent", "deadline", "response", "source", "upstream", "watch")
 
     def __init__(
-        self, response: aiohttp.ClientResponse, deadline: Deadline, upstream: Upstream, agent: Agent, judged: bool
+        self,
+        response: aiohttp.ClientResponse,
+        deadline: Deadline,
+        upstream: Upstream,
+        agent: Agent,
+        judged: bool,
     ) -> None:
         self.response, self.deadline, self.upstream, self.agent = response, deadline, upstream, agent
         self.watch = Watch(upstream.terminals.get(agent.kind, ()) if judged else ())

@@ -10,7 +10,11 @@ from policies.refusal import Refusal
 class Dialect(NamedTuple):
     inbound: Middleware  # the caller's tongue → plain chat, and the answer back into it
     outbound: Middleware  # plain chat → the agent's tongue, and the answer back into chat
-    opening: Headers  # what a stream in this tongue starts with, where it begins before the agent has answered
+    opening: (
+        Headers  # what a stream in this tongue starts with, where it begins before the agent has answered
+    )
     refuse: Callable[[Refusal, Call], Reply]
-    last_word: Callable[[Refusal, str], bytes | None]  # (why, request id) → a frame; None: break the connection
+    last_word: Callable[
+        [Refusal, str], bytes | None
+    ]  # (why, request id) → a frame; None: break the connection
     terminal: tuple[bytes, ...]  # what proves a raw stream whole; empty: never judged truncated

@@ -44,7 +44,9 @@ class Running:
         """POST to the front; the body as JSON, or as the very bytes that it is."""
         return await self._post(self.front + path, body, headers)
 
-    async def call(self, body: Any, path: str = "/agents/default/invocations", **headers: str) -> aiohttp.ClientResponse:
+    async def call(
+        self, body: Any, path: str = "/agents/default/invocations", **headers: str
+    ) -> aiohttp.ClientResponse:
         """POST to the egress door, as an app's own server does."""
         return await self._post(self.egress + path, body, headers)
 
@@ -80,7 +82,9 @@ async def start() -> AsyncIterator[Start]:
     """`await start(agent.url, COMMIT_AFTER="0.1")`: a sidecar before this agent, with these SIDECAR_* settings."""
     async with AsyncExitStack() as stack:
 
-        async def started(agent: str | None = None, environ: dict[str, str] | None = None, **given: str) -> Running:
+        async def started(
+            agent: str | None = None, environ: dict[str, str] | None = None, **given: str
+        ) -> Running:
             values = FREE | {f"SIDECAR_{name}": value for name, value in given.items()} | (environ or {})
             loaded = settings.load({"AGENT_APP_URL": agent or "http://127.0.0.1:1"} | values)
             app = Sidecar(loaded if agent else loaded.model_copy(update={"agents": {}}))

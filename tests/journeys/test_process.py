@@ -53,7 +53,11 @@ async def process(tmp_path: Path) -> AsyncIterator[Started]:
     running: list[Process] = []
 
     async def started(*arguments: str, **environ: str) -> Process:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "DATABRICKS_", "AGENT_"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SIDECAR_", "DATABRICKS_", "AGENT_"))
+        }
         one = await asyncio.create_subprocess_exec(
             COMMAND,
             *arguments,
@@ -104,7 +108,9 @@ async def test_l02_a_whole_answer_finishes_and_an_endless_stream_gets_its_last_w
     assert time.monotonic() - began < 12
 
 
-async def test_l03_a_second_signal_means_now(process: Started, agent: sim.Agent, http: aiohttp.ClientSession) -> None:
+async def test_l03_a_second_signal_means_now(
+    process: Started, agent: sim.Agent, http: aiohttp.ClientSession
+) -> None:
     one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
     stream = await http.post(f"{one.doors['front']}/api/chat", json=said("silent mid-stream"))
     await stream.content.readuntil(b"\n\n")
@@ -147,7 +153,9 @@ async def test_l08_a_taken_port_is_one_line_and_exit_1(process: Started, agent: 
     assert b"Traceback" not in out + err
 
 
-async def test_l09_it_starts_although_everything_behind_it_is_down(process: Started, http: aiohttp.ClientSession) -> None:
+async def test_l09_it_starts_although_everything_behind_it_is_down(
+    process: Started, http: aiohttp.ClientSession
+) -> None:
     down = "http://127.0.0.1:1"
     one = await process(
         "serve",
@@ -183,7 +191,9 @@ async def test_a_caller_who_leaves_the_real_process_closes_the_agent(
     await agent.left(within=1.0)
 
 
-async def test_the_start_block_tells_doors_belief_agents_and_chain(process: Started, agent: sim.Agent) -> None:
+async def test_the_start_block_tells_doors_belief_agents_and_chain(
+    process: Started, agent: sim.Agent
+) -> None:
     one = await (await process("serve", AGENT_APP_URL=agent.url)).ready()
     for words in (agent.url, "trusted", "believes nobody", "access → contract → streaming", "kind responses"):
         assert words in one.said

@@ -31,7 +31,9 @@ def last_frame(raw: bytes) -> dict[str, object]:
     return dict(json.loads(frame.partition(b"data: ")[2]))
 
 
-async def test_a_raw_stream_arrives_as_the_very_bytes_that_the_agent_sent(start: Start, agent: sim.Agent) -> None:
+async def test_a_raw_stream_arrives_as_the_very_bytes_that_the_agent_sent(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url)
     direct = await sidecar.http.post(f"{agent.url}/invocations", json=said("hello", stream=True))
     through = await sidecar.chat(said("hello"))
@@ -97,7 +99,9 @@ async def test_s06_a_failure_within_the_commit_window_keeps_a_real_status(
         assert body["agent_status"] == agents_status
 
 
-async def test_s07_a_failure_after_the_commit_is_a_typed_frame_and_no_done(start: Start, agent: sim.Agent) -> None:
+async def test_s07_a_failure_after_the_commit_is_a_typed_frame_and_no_done(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url, COMMIT_AFTER="0.1")
     answer = await sidecar.chat(said("slow 0.5 status 500"))
     assert answer.status == 200
@@ -111,7 +115,9 @@ async def test_s08_an_error_inside_a_200_passes_unchanged_and_the_chat_caller_ca
     start: Start, agent: sim.Agent
 ) -> None:
     sidecar = await start(agent.url)
-    direct = await (await sidecar.http.post(f"{agent.url}/invocations", json=said("fail mid-stream", stream=True))).read()
+    direct = await (
+        await sidecar.http.post(f"{agent.url}/invocations", json=said("fail mid-stream", stream=True))
+    ).read()
     raw = await (await sidecar.chat(said("fail mid-stream"))).read()
     assert raw.startswith(direct)
     assert last_frame(raw)["code"] == "agent_error"
@@ -120,7 +126,9 @@ async def test_s08_an_error_inside_a_200_passes_unchanged_and_the_chat_caller_ca
     assert on_agent_path == direct
 
 
-async def test_s09_a_stream_without_its_closing_mark_is_told_as_truncated(start: Start, agent: sim.Agent) -> None:
+async def test_s09_a_stream_without_its_closing_mark_is_told_as_truncated(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url)
     raw = await (await sidecar.chat(said("truncate mid-stream"))).read()
     assert last_frame(raw)["code"] == "truncated"
@@ -138,7 +146,9 @@ async def test_s10_a_refused_stream_becomes_exactly_one_whole_answer(start: Star
     assert len(agent.visits) == 2
 
 
-async def test_s12_a_stream_that_dies_after_its_first_byte_is_never_asked_again(start: Start, agent: sim.Agent) -> None:
+async def test_s12_a_stream_that_dies_after_its_first_byte_is_never_asked_again(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url)
     raw = await (await sidecar.chat(said("die mid-stream"))).read()
     assert last_frame(raw)["code"] == "agent_broke_off"
@@ -155,7 +165,9 @@ async def test_a_stream_that_dies_inside_a_frame_is_visibly_broken(start: Start,
     assert (await sidecar.calls())[0]["outcome"] == "agent_broke_off"
 
 
-async def test_s13_an_agent_that_answers_json_is_streamed_all_the_same(start: Start, agent: sim.Agent) -> None:
+async def test_s13_an_agent_that_answers_json_is_streamed_all_the_same(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url)
     answer = await sidecar.chat(said("unary tool"))
     assert answer.headers["x-sidecar-stream"] == "synthesized"
@@ -166,7 +178,9 @@ async def test_s13_an_agent_that_answers_json_is_streamed_all_the_same(start: St
     assert raw.endswith(DONE)
 
 
-async def test_a_synthesised_answer_without_output_is_told_as_an_error(start: Start, agent: sim.Agent) -> None:
+async def test_a_synthesised_answer_without_output_is_told_as_an_error(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url)
     raw = await (await sidecar.chat(said("unary nothing"))).read()
     assert last_frame(raw)["code"] == "agent_error"
@@ -225,7 +239,9 @@ async def test_p09_an_agent_that_never_answers_times_out_and_the_error_names_the
     assert "SIDECAR_TIMEOUTS__FIRST_BYTE" in body["hint"]
 
 
-async def test_p09_an_agent_that_falls_silent_mid_stream_is_told_as_a_gap(start: Start, agent: sim.Agent) -> None:
+async def test_p09_an_agent_that_falls_silent_mid_stream_is_told_as_a_gap(
+    start: Start, agent: sim.Agent
+) -> None:
     sidecar = await start(agent.url, TIMEOUTS__GAP="0.3")
     raw = await (await sidecar.chat(said("silent mid-stream"))).read()
     assert last_frame(raw)["code"] == "agent_gap_timeout"
