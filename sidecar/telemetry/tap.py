@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ CALLS: Final = 200
 _KEY: Final = os.urandom(32)
 
 
+@lru_cache(1024)
 def owner(*who: str) -> bytes:
     """Stands for a caller (an e-mail, an address) in a record; means nothing outside this process."""
     return blake2b("\0".join(who).encode("utf-8", "replace"), key=_KEY, digest_size=16).digest()
