@@ -327,6 +327,11 @@ def test_a_preflight_of_an_allowed_origin_is_answered() -> None:
     assert "access-control-allow-credentials" not in answer
 
 
+def test_a_preflight_that_asks_for_no_headers_gets_none() -> None:
+    answer = dict(preflight(GATE, came(origin=ALLOWED, access_control_request_method="GET"), "OPTIONS") or [])
+    assert "access-control-allow-headers" not in answer
+
+
 @pytest.mark.parametrize("name", [*IDENTITY, "Authorization", "cookie", "X_Forwarded_Email"])
 def test_no_page_is_permitted_to_say_who_its_user_is(name: str) -> None:
     asked = came(
