@@ -36,8 +36,7 @@ class Settings(BaseSettings, Doors, Believed, Chain, Limits, Telling, Workspace)
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         enable_decoding=False,  # a comma list is no JSON
-        validate_by_name=True,
-        validate_by_alias=True,
+        populate_by_name=True,
     )
 
     agents: dict[str, AgentBlock] = Field(default_factory=dict)
