@@ -27,6 +27,7 @@ def test_every_member_is_found_where_it_stands(document: Document) -> None:
         (b'{"a":"\\\\","b":":"}', 1, True),
         (b"[[],[],[]]", 4, False),
         (b"[[],[],[]]", 3, True),
+        (b"[{},{},{}]", 3, True),
         (b'["[[[[", "{{{{"]', 1, False),
         (b'"never closed ::::', 0, False),
         (b"", 0, False),
