@@ -27,6 +27,7 @@ from sidecar.edge import Edge
 from sidecar.gate import Doorkeeper, Page
 from sidecar.lifetime import Lifetime
 from sidecar.loader import Unusable
+from sidecar.pages import NO_GUIDE, Guide, pages
 from sidecar.settings import Settings
 from sidecar.start import block
 from sidecar.sweep import Sweep
@@ -39,8 +40,11 @@ from sidecar.upstream import Limits, Upstream
 class Sidecar:
     """One process. `await start()` returns when every door accepts; `await stop()` when every socket is closed."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str] | None = None, guide: Guide = NO_GUIDE
+    ) -> None:
         self.settings = settings
+        self.guide = guide
         self.environ = environ or {}
         self.lifetime = Lifetime()
         self.agents: Snapshot = snapshot(settings)
@@ -153,7 +157,7 @@ class Sidecar:
             self.telemetry.malformed(door, code)
 
     def front_pages(self) -> Callable[[str], Page | None]:
-        return lambda path: None
+        return pages(self.settings, self.agents, self.telemetry, self.guide)
 
     def rules(self, door: Door) -> access.Gate:
         settings = self.settings
@@ -226,20 +230,22 @@ def is_loopback(host: str) -> bool:
 Staged = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 
 
-def main(settings: Settings, *, command: str = "serve", staged: Staged | None = None) -> int:
+def main(
+    settings: Settings, *, command: str = "serve", staged: Staged | None = None, guide: Guide = NO_GUIDE
+) -> int:
     """Runs until a signal, and returns the exit code: 0, 1 where a door cannot open, 78 where a plug-in cannot.
 
-    `staged` starts what the demo has behind it, and gives the settings with these agents.
+    `staged` starts what the demo has behind it, and gives the settings with these agents; `guide` tells of them.
     """
-    return uvloop.run(_main(settings, command, staged))
+    return uvloop.run(_main(settings, command, staged, guide))
 
 
-async def _main(settings: Settings, command: str, staged: Staged | None) -> int:
+async def _main(settings: Settings, command: str, staged: Staged | None, guide: Guide) -> int:
     began = monotonic()
     async with AsyncExitStack() as stack:
         if staged is not None:
             settings = await stack.enter_async_context(staged(settings))
-        sidecar = Sidecar(settings)
+        sidecar = Sidecar(settings, guide=guide)
         try:
             await sidecar.start()
         except Unusable as why:

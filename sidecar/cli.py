@@ -151,9 +151,9 @@ def _run(command: "Command", env_file: Path | None, port: str | None) -> None:
     from sidecar import app
 
     if command == "demo":
-        from sidecar.sim.demo import staged  # stand-ins are reached from the demo and from tests only
+        from sidecar.sim import demo as shown  # stand-ins are reached from the demo and from tests only
 
-        sys.exit(app.main(settings, command=command, staged=staged))
+        sys.exit(app.main(settings, command=command, staged=shown.staged, guide=shown.guide(settings)))
     sys.exit(app.main(settings, command=command))
 
 

@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
+from sidecar.pages import Guide
 from sidecar.settings import AgentBlock, Settings
 from sidecar.sim.agent import agent
+from sidecar.sim.script import spoken
 
 PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
 
@@ -67,3 +69,8 @@ async def staged(settings: Settings) -> AsyncIterator[Settings]:
             name: AgentBlock(url=offer.url, kind=offer.kind, auth="none") for name, offer in offers.items()
         }
         yield settings.model_copy(update={"agents": shown | settings.agents})
+
+
+def guide(settings: Settings) -> Guide:
+    """What the chat page tells of them; an agent that the settings name is somebody else's."""
+    return Guide({name: does for name, (does, _) in SHOWN.items() if name not in settings.agents}, spoken())
