@@ -12,6 +12,7 @@ LONGEST: Final = 64  # bytes of the longest mark
 
 LINE: Final = rb"\n(?:\xef\xbb\xbf)?"  # before a line; before the first there may be a byte order mark
 TYPE: Final = rb'"type" ?: ?"(?:%s)"'
+OPENINGS: Final = rb"response\.(?:created|queued|in_progress)"
 FAILED: Final = rb"error|response\.failed"
 UNTYPED: Final = LINE + rb'data: ?\{ ?"error" ?: ?(?:"|\{ ?")'
 TYPED: Final = b"|".join(
@@ -29,7 +30,7 @@ class Marks(NamedTuple):
 
     gates: tuple[re.Pattern[bytes], ...]
     patterns: dict[str, re.Pattern[bytes]]  # `end`, `typed` and `untyped` errors
-    spoke: re.Pattern[bytes]  # the start of data that is no end
+    spoke: re.Pattern[bytes]  # the start of data that is neither an end nor an opening
 
 
 @lru_cache
@@ -38,7 +39,7 @@ def marks(terminal: tuple[bytes, ...]) -> Marks:
     named = [re.escape(name) for name in terminal if name not in (b"[DONE]", b"finish_reason")]
     names = b"|".join(named)
     gates = [GATE, b"|".join([rb"response\.failed", *named]), rb'"error"\}\n']
-    ends, silent = [], [rb"\[DONE\]"]
+    ends, silent = [], [rb"\[DONE\]", rb"\{ ?" + TYPE % OPENINGS]
     if b"[DONE]" in terminal:
         ends.append(LINE + rb"data: ?\[DONE\]\n")
     if b"finish_reason" in terminal:

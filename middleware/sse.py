@@ -7,8 +7,7 @@ Node writes unescaped inside JSON.
 import re
 from typing import Any, Final, NamedTuple
 
-import orjson
-
+from policies.json_exact import dumps, loads
 from policies.refusal import Refusal
 
 LIMIT: Final = 1 << 20  # bytes of one line, and of one frame's fields
@@ -26,7 +25,7 @@ class Event(NamedTuple):
 
     def value(self) -> Any:
         """The JSON value of the data; ValueError where it is none, as with `[DONE]`."""
-        return orjson.loads(self.data)
+        return loads(self.data)
 
 
 class Reader:
@@ -126,7 +125,7 @@ def text(raw: bytes) -> str:
 def frame(value: Any, event: str | None = None) -> bytes:
     """One frame with one line of data, readable by the plainest of readers."""
     head = f"event: {event}\n".encode() if event else b""
-    return head + b"data: " + orjson.dumps(value) + b"\n\n"
+    return head + b"data: " + dumps(value) + b"\n\n"
 
 
 def reframed(event: Event) -> bytes:

@@ -27,9 +27,10 @@ class Watch:
     `terminal` names what proves a stream whole. Without any, no stream is called truncated.
     """
 
-    __slots__ = ("_after_cr", "_carry", "_gates", "_lines", "_marks", "_quiet", "_spoke")
+    __slots__ = ("_after_cr", "_carry", "_gates", "_lines", "_marks", "_quiet", "_spoke", "terminal")
 
     def __init__(self, terminal: tuple[bytes, ...] = ()) -> None:
+        self.terminal = terminal
         self._marks = marks(terminal)
         self._gates = [gate.search for gate in self._marks.gates]
         self._carry = WHOLE
@@ -37,6 +38,10 @@ class Watch:
         self._lines: dict[str, int] = {}  # how many lines of data came after a mark
         self._spoke = False
         self._quiet = False  # something was said, in whole frames, and there is no mark to count from
+
+    def afresh(self) -> "Watch":
+        """Another one for a stream of the same tongue."""
+        return Watch(self.terminal)
 
     def seen(self, chunk: bytes) -> None:
         if self._quiet and chunk.startswith(DELTAS) and chunk.endswith(b"\n\n"):  # noqa: SIM102

@@ -1,0 +1,128 @@
+"""Streams that are ours: told by us, told again in frames that everybody reads, or with a last word added."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from typing import Final
+
+from middleware.exchange import Sink, Stream
+from middleware.sse import Event, Reader, first_frame_end, frame, reframed
+from middleware.watch import Watch
+from policies.legible import Legible
+from policies.refusal import Refusal
+
+HELD: Final = 4096  # bytes of a first frame that are waited for
+ENDS: Final = (b"[DONE]", b"response.completed", b"response.failed", b"response.incomplete", b"finish_reason")
+
+
+class Told:
+    """A stream of whole frames that are made here."""
+
+    __slots__ = ("_frames", "_held", "watch")
+
+    def __init__(self, frames: Iterable[bytes] | AsyncIterable[bytes], watch: Watch | None = None) -> None:
+        self.watch = watch or Watch(ENDS)
+        self._frames = aiter(frames if isinstance(frames, AsyncIterable) else _later(frames))
+        self._held: list[bytes] = []
+
+    async def head(self) -> bytes:
+        while first_frame_end(held := b"".join(self._held)) is None and len(held) < HELD:
+            if (more := await anext(self._frames, None)) is None:
+                break
+            self.watch.seen(more)
+            self._held.append(more)
+        return held
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        held, self._held = self._held, []
+        for chunk in held:
+            yield chunk
+        async for chunk in self._frames:
+            self.watch.seen(chunk)
+            yield chunk
+
+    async def events(self) -> AsyncIterator[Event]:
+        reader = Reader()
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
+        for event in reader.end():
+            yield event
+
+    async def pump(self, sink: Sink) -> None:
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                await sink.write(chunk)
+
+
+class Reframed(Told):
+    """The events of another stream in LF frames with `data: `, and text that only items brought as deltas too."""
+
+    __slots__ = ()
+
+    def __init__(self, inner: Stream) -> None:
+        super().__init__(_legible(inner), inner.watch.afresh())
+
+
+class Blank(Watch):
+    """Of an answer that is known to say nothing."""
+
+    @property
+    def unsaid(self) -> bool:
+        return self.verdict != "agent_error"
+
+
+class Insisting:
+    """Another stream, byte for byte; and behind it one more frame where its reader would not see how it ended.
+
+    That is an error without a type, or an end with nothing before it. `last` makes the frame.
+    """
+
+    __slots__ = ("_inner", "_last", "watch")
+
+    def __init__(self, inner: Stream, last: Callable[[Refusal], bytes]) -> None:
+        self._inner, self._last, self.watch = inner, last, inner.watch
+
+    async def head(self) -> bytes:
+        return await self._inner.head()
+
+    def _word(self) -> bytes:
+        if not self.watch.unsaid:
+            return b""
+        word = self._last(Refusal(502, "agent_error", detail="The agent's stream did not say how it ended."))
+        if not self.watch.between_frames:
+            word = b"\n\n" + word
+        self.watch.seen(word)
+        return word
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        async for chunk in self._inner.chunks():
+            yield chunk
+        if word := self._word():
+            yield word
+
+    async def events(self) -> AsyncIterator[Event]:
+        async for event in self._inner.events():
+            yield event
+        for event in Reader().feed(self._word()):
+            yield event
+
+    async def pump(self, sink: Sink) -> None:
+        await self._inner.pump(sink)
+        if word := self._word():
+            await sink.write(word)
+
+
+async def _later(frames: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for one in frames:
+        yield one
+
+
+async def _legible(inner: Stream) -> AsyncIterator[bytes]:
+    legible = Legible()
+    async for event in inner.events():
+        try:
+            missing = legible.missing(event.value())
+        except ValueError:
+            missing = []
+        yield b"".join([*(frame(delta) for delta in missing), reframed(event)])
