@@ -498,6 +498,25 @@ async def test_h16_what_an_agent_says_to_browsers_is_not_told_in_the_frontends_n
         assert (answer.headers["ETag"], answer.headers["Server"]) == ("x", "sidecar")
 
 
+@pytest.mark.parametrize(("method", "target", "body"), [("POST", INVOKE, BODY), ("GET", RELAY, "")])
+async def test_p01_a_control_character_in_an_answers_header_is_the_agents_fault_and_told_once(
+    start: Start, method: str, target: str, body: str
+) -> None:
+    async with scripted(200, "X-A: b\x07c") as (url, _):
+        sidecar = await start(url)
+        answer = await spoken(sidecar.egress, method, target, body=body)
+        assert (answer.status, answer.error) == (502, "agent_protocol_error")
+        assert await sidecar.metric("sidecar_requests_total", outcome="agent_protocol_error") == 1
+        assert await sidecar.metric("sidecar_requests_total", outcome="internal_error") == 0
+
+
+async def test_h19_bytes_of_an_agent_that_are_no_utf8_are_left_out(start: Start) -> None:
+    async with scripted(200, "X-A: caf\udce9", "X-B: café") as (url, _):
+        sidecar = await start(url)
+        answer = await spoken(sidecar.egress, "GET", RELAY)
+        assert ("X-A" in answer.headers, answer.headers["X-B"]) == (False, "café")
+
+
 async def test_u12_a_sidecar_that_is_its_own_agent_notices(start: Start) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -587,7 +606,7 @@ async def scripted(status: int, *lines: str) -> AsyncIterator[tuple[str, list[by
             "Content-Length: 2",
             "Connection: close",
         ]
-        writer.write(("\r\n".join(head) + "\r\n\r\n{}").encode())
+        writer.write(("\r\n".join(head) + "\r\n\r\n{}").encode("utf-8", "surrogateescape"))
         await writer.drain()
         writer.close()
 
