@@ -31,14 +31,13 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
 
 def _no_effect(given: Given) -> Iterator[str]:
     for path, name in given.named.items():
+        known = f"{AGENTS}<NAME>__{path[2].upper()}" if path[0] == "agents" else name
+        if known in NO_EFFECT_YET:
+            yield f"{name} has no effect yet"
         if path[0] == "agents":
-            text = given.agents.get(path[1], {}).get(path[2], "").strip().lower()
-            known = {f"{AGENTS}<NAME>__{path[2].upper()}", f"{AGENTS}<NAME>__{path[2].upper()}={text}"}
-            said = f"{name}={text}"
-        else:
-            known, said = {name}, name
-        if not NO_EFFECT_YET.isdisjoint(known):
-            yield f"{said} has no effect yet"
+            value = given.agents.get(path[1], {}).get(path[2], "").strip().lower()
+            if f"{known}={value}" in NO_EFFECT_YET:
+                yield f"{name}={value} is not offered yet: calls to this agent are refused"
 
 
 def _platform(settings: Settings) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _row(name: str, variable: Variable) -> str:
         known.partition("=")[2] for known in NO_EFFECT_YET if known.partition("=")[0] == name
     )
     for value in without_effect:
-        effect += f" **`{value}` has no effect yet.**" if value else " **No effect yet.**"
+        effect += f" **`{value}` is not offered yet.**" if value else " **No effect yet.**"
     accepts = variable.accepts
     cells = (f"`{name}`", _default(variable), accepts.unit, accepts.text, effect, variable.fails)
     return "".join(_cells(cells))

@@ -575,7 +575,7 @@ def test_settings_that_do_nothing_yet_are_said_to_and_known() -> None:
         }
     )
     assert notices == (
-        "SIDECAR_AGENTS__DEFAULT__AUTH=oauth has no effect yet",
+        "SIDECAR_AGENTS__DEFAULT__AUTH=oauth is not offered yet: calls to this agent are refused",
         "SIDECAR_DEV_USER has no effect yet",
         "SIDECAR_FRONTEND_URL has no effect yet",
     )
