@@ -82,6 +82,7 @@ class Counters:
         self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
         self.plugins: dict[str, int] = {}
         self.cold_starts: dict[str, int] = {}  # by agent
+        self.stream_refusals: dict[str, int] = {}
 
     def agent(self, name: str) -> str:
         """The label of an agent."""
@@ -128,8 +129,10 @@ class Counters:
             self.modes[mode] += 1
 
     def cold_start(self, agent: str) -> None:
-        agent = self.agent(agent)
-        self.cold_starts[agent] = self.cold_starts.get(agent, 0) + 1
+        self.named(self.cold_starts, self.agent(agent))
+
+    def stream_refused(self, agent: str) -> None:
+        self.named(self.stream_refusals, self.agent(agent))
 
     def named(self, counts: dict[str, int], name: str, by: int = 1) -> None:
         """Count under a name of which there may be only so many."""

@@ -58,6 +58,13 @@ FAMILIES: Final[dict[str, Family]] = {
             "`mode`: raw, translated, synthesized, collected",
         ),
         Family(
+            "sidecar_stream_refusals_total",
+            "counter",
+            ("agent",),
+            "Answers by which an agent refused to stream, and was asked once more for a whole one.",
+            AGENT,
+        ),
+        Family(
             "sidecar_upstream_attempts_total",
             "counter",
             ("agent", "sent", "result"),

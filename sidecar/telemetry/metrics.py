@@ -100,6 +100,7 @@ class Exposition:
         yield _family("sidecar_requests_active", _named(dict.fromkeys(sorted(DOORS), 0) | doors))
         yield _family("sidecar_streams_active", _named(dict.fromkeys(sorted(counters.agents), 0) | streams))
         yield _family("sidecar_stream_mode_total", _named(counters.modes))
+        yield _family("sidecar_stream_refusals_total", _named(counters.stream_refusals))
         yield _family("sidecar_upstream_attempts_total", counters.attempts.items())
         yield _family("sidecar_cold_starts_total", _named(counters.cold_starts))
         yield _family("sidecar_identity_headers_removed_total", _named(counters.removed))

@@ -3,7 +3,7 @@
 One record serves the counters, the log line and the tap. The edge sets `first_byte`, `bytes`, `streaming`,
 `status`, `owner` and the ids as plain attributes; the middleware tell the rest as notes:
 
-    stream             raw | translated | synthesized | collected: how the answer was brought to the caller
+    stream_refused     the status with which the agent refused to stream, before it was asked once more
     attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
     credential         which kind of credential was added: app | user | static | none
     identity_received, identity_removed, identity_sent     names of identity headers
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from policies.agent import Agent
-from policies.refusal import Refusal, Sent
+from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
 LONGEST: Final = 200  # characters of one text
@@ -34,7 +34,6 @@ class Said(NamedTuple):
     code: str
     status: int
     agent_status: int | None
-    sent: Sent
     detail: str | None
     hint: str | None
 
@@ -42,7 +41,7 @@ class Said(NamedTuple):
     def of(cls, refusal: Refusal, clean: Callable[[str], str]) -> "Said":
         """Cleaned when it is kept, not when it is shown."""
         detail, hint = (text and clean(text)[:500] for text in (refusal.detail, refusal.hint))
-        return cls(refusal.code, refusal.status, refusal.agent_status, refusal.sent, detail, hint)
+        return cls(refusal.code, refusal.status, refusal.agent_status, detail, hint)
 
 
 class Record:
@@ -69,6 +68,7 @@ class Record:
         "sent",
         "started",
         "status",
+        "stream",
         "streaming",
         "time",
         "trace_id",
@@ -86,6 +86,7 @@ class Record:
         self.bytes = 0  # of the answer's body
         self.bytes_in: int | None = None  # of the request's; None: not known beforehand
         self.streaming = False  # an event stream is open to the caller
+        self.stream = ""  # how the answer was brought to the caller: raw, translated …
         self.status = 0  # what the caller was told; 0: nothing
         self.outcome = ""
         self.agent: Agent | None = None
@@ -95,7 +96,7 @@ class Record:
         self.dialect = ""
         self.wants_stream: bool | None = None
         self.attempts = 0
-        self.sent = ""  # what had left in the last of them
+        self.sent = "none"  # what had left in the last of them
         self.removed = 0  # identity headers
         self.refusal: Said | None = None
         self.owner: bytes | None = None  # who may look at it through the front door

@@ -26,8 +26,11 @@ LEVEL: Final = {
     else "warning"
     for code, row in OUTCOMES.items()
 }
+MODE: Final = "x-sidecar-stream"  # the header in which an answer to a chat says how it came about
 # Notes that stand in the line too.
-LOGGED: Final = frozenset({"stream", "trace_id", "cold_start", "waited", "refused_by", "plugin_failed"})
+LOGGED: Final = frozenset(
+    {"trace_id", "stream_refused", "cold_start", "waited", "refused_by", "plugin_failed"}
+)
 
 
 class Known(Protocol):
@@ -128,17 +131,22 @@ class Telemetry:
     def failed(self, call: Call, error: BaseException) -> None:
         self.broke(error, call)
         if record := self.open.get(call.request_id):
-            record.refusal = Said("internal_error", 500, None, "full", None, None)
+            record.refusal = Said("internal_error", 500, None, None, None)
 
     def ended(self, call: Call, reply: Reply | None, ending: Ending) -> None:
         record = self.open.get(call.request_id)
         if record is None or record.outcome:
             return
-        status = reply.status if reply else 0
+        status = 0
+        if reply is not None:
+            status = reply.status
+            if call.wants_stream is not None and (mode := reply.headers.get(MODE)):
+                record.stream = mode[:16]
+                self.counters.mode(mode)
         if record.refusal is not None:
             ending = outcome.outcome(record.refusal.code)
         elif ending not in OUTCOMES:
-            ending = "internal_error" if reply else "caller_left"
+            ending = "caller_left" if reply is None else "internal_error"
         elif ending == "ok" and status >= 400:
             ending = outcome.of_answer(status)
         self._finish(record, ending, status)
@@ -187,6 +195,8 @@ class Telemetry:
             facts["agent_request_id"] = record.agent_request_id
         if record.trace_id:
             facts["trace_id"] = record.trace_id
+        if record.stream:
+            facts["stream"] = record.stream
         if record.attempts:
             facts["attempts"] = record.attempts
             facts["sent"] = record.sent
@@ -197,7 +207,6 @@ class Telemetry:
             facts["removed"] = record.removed
         if (refusal := record.refusal) is not None:
             facts["code"] = refusal.code
-            facts["sent"] = refusal.sent
             if refusal.detail:
                 facts["cause"] = refusal.detail
             if refusal.hint:
@@ -258,10 +267,9 @@ def _attempt(counters: Counters, record: Record, value: Any) -> str:
     return f"{sent} {result}"
 
 
-def _stream(counters: Counters, _: Record, value: Any) -> str:
-    mode = _text(value)
-    counters.mode(mode)
-    return mode
+def _stream_refused(counters: Counters, record: Record, value: Any) -> Any:
+    counters.stream_refused(record.agent_name)
+    return value
 
 
 def _plugin_failed(counters: Counters, _: Record, value: Any) -> str:
@@ -280,9 +288,9 @@ def _cold_start(counters: Counters, record: Record, value: Any) -> str:
 
 
 # Notes that are counted as well; each gives what is kept of its value.
-_COUNTED: Final[dict[str, Callable[[Counters, Record, Any], str]]] = {
+_COUNTED: Final[dict[str, Callable[[Counters, Record, Any], Any]]] = {
     "attempt": _attempt,
     "cold_start": _cold_start,
-    "stream": _stream,
+    "stream_refused": _stream_refused,
     "plugin_failed": _plugin_failed,
 }

@@ -45,7 +45,6 @@ class Tap:
 
 
 def _short(record: Record) -> dict[str, Any]:
-    facts = record.facts()
     return {
         "request_id": record.request_id,
         "at": stamp(record.time),
@@ -56,9 +55,9 @@ def _short(record: Record) -> dict[str, Any]:
         "outcome": record.outcome or None,
         "status": record.status or None,
         "ms": _ms(record, record.ended),
-        "stream": facts.get("stream"),
+        "stream": record.stream or None,
         "attempts": record.attempts,
-        "sent": record.sent or None,
+        "sent": record.sent,
     }
 
 
@@ -91,7 +90,6 @@ def _whole(record: Record) -> dict[str, Any]:
             "code": refusal.code,
             "status": refusal.status,
             "agent_status": refusal.agent_status,
-            "sent": refusal.sent,
             "detail": refusal.detail,
             "hint": refusal.hint,
         },

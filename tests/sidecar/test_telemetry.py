@@ -150,11 +150,11 @@ async def test_a_call_ends_once(book: Observed) -> None:
 
 async def test_two_calls_at_once_do_not_mix(book: Observed) -> None:
     first, second = book.begin("one"), book.begin("two")
-    for request_id, mode in (("one", "raw"), ("two", "synthesized")):
+    for request_id, mode in (("one", "input"), ("two", "messages")):
         book.telemetry.began(a_call(request_id))
-        book.telemetry.note(a_call(request_id), "stream", mode)
+        book.telemetry.note(a_call(request_id), "shape", mode)
     book.telemetry.ended(a_call("two"), a_reply(), "ok")
-    assert (first.facts()["stream"], second.facts()["stream"]) == ("raw", "synthesized")
+    assert (first.facts()["shape"], second.facts()["shape"]) == ("input", "messages")
     assert list(book.telemetry.open) == ["one"]
 
 
@@ -162,8 +162,8 @@ async def test_a_call_that_some_middleware_replaced_is_still_the_same(book: Obse
     record = book.begin()
     call = a_call()
     book.telemetry.began(call)
-    book.telemetry.note(call._replace(target="/responses", wants_stream=False), "stream", "collected")
-    assert record.facts() == {"stream": "collected"}
+    book.telemetry.note(call._replace(target="/responses", wants_stream=False), "shape", "text")
+    assert record.facts() == {"shape": "text"}
 
 
 async def test_a_call_that_no_edge_announced_has_a_record_too(book: Observed) -> None:
@@ -174,7 +174,7 @@ async def test_a_call_that_no_edge_announced_has_a_record_too(book: Observed) ->
 
 
 def test_a_note_about_a_call_that_is_over_is_no_error(book: Observed) -> None:
-    book.telemetry.note(a_call("long gone"), "stream", "raw")
+    book.telemetry.note(a_call("long gone"), "attempt", ("full", "answered"))
     book.telemetry.refused(a_call("long gone"), Refusal(500, "internal_error"))
     assert book.telemetry.open == {}
 
@@ -183,7 +183,7 @@ def test_whatever_a_plugin_notes_is_kept_short_and_never_fails(book: Observed) -
     record = book.begin()
     call = a_call()
     book.telemetry.began(call)
-    for what in ("stream", "attempt", "plugin_failed", "cold_start", "mine"):
+    for what in ("stream_refused", "attempt", "plugin_failed", "cold_start", "mine"):
         for value in (object(), ["a", ["b"]], {"c": "d"}, "e" * 10_000, 1, None, ("full",), b"bytes", {1, 2}):
             book.telemetry.note(call, what, value)
     assert all(len(value) <= 200 for _, _, value in record.notes if isinstance(value, str))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import BOB, Observed, a_call, a_reply, observed
 
+from middleware.exchange import headers
 from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.telemetry import Log
@@ -30,10 +31,9 @@ def test_a_request_is_one_line_of_json(book: Observed) -> None:
     book.telemetry.began(a_call("caller-1"))
     book.telemetry.note(a_call("caller-1"), "attempt", ("none", "agent_unreachable"))
     book.telemetry.note(a_call("caller-1"), "attempt", ("full", "answered"))
-    book.telemetry.note(a_call("caller-1"), "stream", "raw")
     record.first_byte, record.bytes, record.status = book.clock.at + 0.048, 1234, 200
     book.clock.at += 0.3125
-    book.telemetry.ended(a_call("caller-1"), a_reply(), "ok")
+    book.telemetry.ended(a_call("caller-1"), a_reply(headers=headers(("x-sidecar-stream", "raw"))), "ok")
     (line,) = book.lines()
     assert line == {
         "ts": "2023-11-14T22:13:20.062Z",

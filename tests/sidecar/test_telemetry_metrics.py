@@ -12,6 +12,7 @@ from observed import WEATHER, Observed, a_call, a_reply, observed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from middleware.exchange import headers
 from policies import paths
 from policies.agent import Agent
 from policies.outcome import OUTCOMES
@@ -47,12 +48,12 @@ def one_call(book: Observed, request_id: str = "id-1", ending: str = "ok") -> No
     call = a_call(request_id)
     book.telemetry.began(call)
     book.telemetry.note(call, "attempt", ("full", "answered"))
-    book.telemetry.note(call, "stream", "raw")
+    book.telemetry.note(call, "stream_refused", 400)
     book.telemetry.note(call, "cold_start", "agent_unreachable")
     book.telemetry.note(call, "plugin_failed", "redact")
     record.first_byte, record.bytes = book.clock.at + 0.3, 100
     book.clock.at += 3.0
-    book.telemetry.ended(call, a_reply(), ending)
+    book.telemetry.ended(call, a_reply(headers=headers(("x-sidecar-stream", "synthesized"))), ending)
 
 
 async def test_a_call_is_counted_where_one_looks_for_it(book: Observed) -> None:
@@ -67,7 +68,8 @@ async def test_a_call_is_counted_where_one_looks_for_it(book: Observed) -> None:
         'sidecar_time_to_first_byte_seconds_bucket{agent="weather",le="0.5"}': 1,
         'sidecar_response_bytes_total{door="egress"}': 100,
         'sidecar_upstream_attempts_total{agent="weather",result="answered",sent="full"}': 1,
-        'sidecar_stream_mode_total{mode="raw"}': 1,
+        'sidecar_stream_mode_total{mode="synthesized"}': 1,
+        'sidecar_stream_refusals_total{agent="weather"}': 1,
         'sidecar_cold_starts_total{agent="weather"}': 1,
         'sidecar_plugin_failures_total{plugin="redact"}': 1,
         'sidecar_requests_active{door="egress"}': 0,
@@ -114,7 +116,7 @@ async def test_strangers_make_no_series() -> None:
             book.telemetry.identity(record, {f"x-{number}": 1}, believed=False)
             call = a_call(request_id, agent=Agent(f"nobody-{number}", ""))
             book.telemetry.began(call)
-            for what in ("stream", "attempt", "plugin_failed", "cold_start"):
+            for what in ("stream_refused", "attempt", "plugin_failed", "cold_start"):
                 book.telemetry.note(call, what, (f"{number}", f"{number}"))
             book.telemetry.refused(call, Refusal(404, "unknown_agent", detail=f"{number}@example.org"))
             book.telemetry.ended(call, None, f"ending {number}")
@@ -144,6 +146,7 @@ async def test_even_the_worst_traffic_makes_at_most_500_series() -> None:
                 for result in OUTCOMES:
                     book.telemetry.counters.attempt(agent, sent, result)
             book.telemetry.counters.cold_start(agent)
+            book.telemetry.counters.stream_refused(agent)
         for number in range(100):
             book.telemetry.counters.named(book.telemetry.counters.plugins, f"plugin-{number}")
         samples = await book.samples()

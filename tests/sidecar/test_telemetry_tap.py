@@ -8,6 +8,7 @@ import orjson
 import pytest
 from observed import Observed, a_call, a_reply, observed
 
+from middleware.exchange import headers
 from policies.refusal import Refusal
 from sidecar.telemetry import owner
 
@@ -48,13 +49,12 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
         (0.005, "identity_sent", ["x-app-user-email"]),
         (0.100, "attempt", ("none", "agent_unreachable")),
         (0.350, "attempt", ("full", "answered")),
-        (0.351, "stream", "translated"),
     ):
         book.clock.at = 1000.0 + after
         book.telemetry.note(call, what, value)
     record.first_byte, record.bytes = 1000.4, 512
     book.clock.at = 1001.0
-    book.telemetry.ended(call, a_reply(), "ok")
+    book.telemetry.ended(call, a_reply(headers=headers(("x-sidecar-stream", "translated"))), "ok")
 
     told = seen(book, "id-1")
     assert [(step["ms"], step["what"]) for step in told["timeline"]] == [
@@ -67,7 +67,6 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
         (5.0, "identity_sent"),
         (100.0, "attempt"),
         (350.0, "attempt"),
-        (351.0, "stream"),
         (400.0, "first_byte"),
         (1000.0, "ended"),
     ]
@@ -95,14 +94,13 @@ def test_a_call_that_was_refused_says_why(book: Observed) -> None:
     book.telemetry.began(a_call())
     book.telemetry.refused(
         a_call(),
-        Refusal(403, "agent_forbidden", detail="No.", hint="Grant it.", agent_status=403, sent="full"),
+        Refusal(403, "agent_forbidden", detail="No.", hint="Grant it.", agent_status=403),
     )
     book.telemetry.ended(a_call(), a_reply(403), "ok")
     assert seen(book, "id-1")["refusal"] == {
         "code": "agent_forbidden",
         "status": 403,
         "agent_status": 403,
-        "sent": "full",
         "detail": "No.",
         "hint": "Grant it.",
     }
