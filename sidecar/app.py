@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from ipaddress import ip_address
 from time import monotonic
+from typing import Final
 
 import uvloop
 
@@ -17,6 +18,7 @@ from middleware.kit import Kit
 from policies import access, identity
 from policies.agent import Agent, Door
 from policies.headers import outbound
+from policies.secret import Secret
 from sidecar import plugins
 from sidecar.admin import Admin
 from sidecar.agents import Snapshot, notices, snapshot
@@ -35,6 +37,9 @@ from sidecar.telemetry import Log, Telemetry
 from sidecar.tokens import configured
 from sidecar.tokens.source import Tokens
 from sidecar.upstream import Limits, Upstream
+
+# By which doors and paths agents are called as a rule: these series are there before the first call.
+USUAL: Final = (("front", "/api/chat"), ("egress", "/agents/{agent}/invocations"))
 
 
 class Sidecar:
@@ -59,6 +64,8 @@ class Sidecar:
         settings, telemetry = self.settings, self.telemetry
         try:
             self.stack.callback(telemetry.close)
+            telemetry.hide(*secrets(settings))
+            telemetry.expect([agent.name for agent in self.agents], USUAL)
             self.sweep.items.add(Flushing(telemetry))
             self.sweep.start()
             self.stack.callback(self.sweep.stop)
@@ -214,6 +221,13 @@ def sent_to(agent: Agent) -> Headers:
     return headers(*outbound(headers(("content-type", "application/json")), agent.headers))
 
 
+def secrets(settings: Settings) -> list[Secret]:
+    """Every secret that was given in a variable: none of them may come out, whatever breaks."""
+    blocks = (block.token for block in settings.agents.values())
+    given = (settings.client_secret, settings.workspace_token, settings.egress_secret, *blocks)
+    return [secret for secret in given if secret]
+
+
 def limits(settings: Settings) -> Limits:
     times = settings.timeouts
     return Limits(times.connect, times.first_byte, times.gap, times.total, settings.max_answer)
@@ -246,6 +260,7 @@ async def _main(settings: Settings, command: str, staged: Staged | None, guide: 
         if staged is not None:
             settings = await stack.enter_async_context(staged(settings))
         sidecar = Sidecar(settings, guide=guide)
+        stack.callback(sidecar.telemetry.listen())
         try:
             await sidecar.start()
         except Unusable as why:
