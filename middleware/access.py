@@ -6,7 +6,12 @@ from policies.refusal import Refusal
 
 async def access(call: Call, forward: Handler) -> Reply:
     if not call.agent.url:
-        raise Refusal(404, "unknown_agent", detail=f"No agent is named {call.agent.name!r}.", hint="GET /agents on the admin door lists the known ones.")
+        raise Refusal(
+            404,
+            "unknown_agent",
+            detail=f"No agent is named {call.agent.name!r}.",
+            hint="GET /agents on the admin door lists the known ones.",
+        )
     if call.agent.auth == "user" and call.caller.token is None:
         raise Refusal(
             401,

@@ -1,7 +1,7 @@
 """Agents and callers, as values."""
 
-from typing import Final, Literal, NamedTuple
 import re
+from typing import Final, Literal, NamedTuple
 
 from policies.secret import Secret
 

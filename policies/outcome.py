@@ -20,7 +20,9 @@ class Outcome(NamedTuple):
 
 OUTCOMES: Final[dict[str, Outcome]] = {
     "ok": Outcome(None, "nobody", "The answer was delivered whole."),
-    "refused_input": Outcome(None, "caller", "The request was refused before anything was sent to the agent."),
+    "refused_input": Outcome(
+        None, "caller", "The request was refused before anything was sent to the agent."
+    ),
     "agent_refused": Outcome(None, "agent", "The agent refused the request."),
     "agent_failed": Outcome(502, "agent", "The agent failed while working on the request."),
     "agent_error": Outcome(502, "agent", "The agent reported an error inside its answer."),

@@ -198,11 +198,11 @@ class Sidecar:
 
     async def serve(self) -> int:
         """Until a signal asks us to stop."""
-        self.lifetime.obey_signals()
         await self.lifetime.asked()
         self.telemetry.say("info", "draining")
         await self.stop()
         self.telemetry.say("info", "stopped")
+        self.telemetry.close()
         return 0
 
 
@@ -267,6 +267,7 @@ async def _main(settings: Settings, command: str, staged: Staged | None, guide: 
             return complain(str(why), 78)
         except CannotListen as why:
             return complain(str(why), 1)
+        sidecar.lifetime.obey_signals()
         seconds = round(monotonic() - began, 3)
         sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s\n")
         sys.stderr.flush()

@@ -146,11 +146,11 @@ class Listener:
         if self._server is not None:
             self._server.pre_shutdown()
 
-    async def close(self, patience: float = 0.0) -> None:
-        """Close every connection, busy or not, waiting for handlers at most `patience` seconds."""
+    async def close(self) -> None:
+        """Close every connection, busy or not."""
         self.refuse()
         if self._server is not None:
-            await self._server.shutdown(patience)
+            await self._server.shutdown(0.05)  # to aiohttp, 0 is for ever
 
 
 class CannotListen(Exception):

@@ -243,11 +243,15 @@ class Edge:
                 await answer.end(body.raw)
                 ending = "ok"
             else:
+                record.streaming = answers.is_sse(reply.headers.get("Content-Type", ""))
                 ending = await self.pumped(answer, call, reply, body)
             return answer
         except asyncio.CancelledError as left:
             ending = "caller_stalled" if answer.stalled else (left.args[0] if left.args else "caller_left")
             raise
+        except Refusal as refusal:  # what the agent said cannot be told on
+            ending = refusal.code
+            return await self.last_word(answer, call, refusal)
         except ConnectionError:  # the caller's side: its connection is gone
             ending = "caller_stalled" if answer.stalled else "caller_left"
             return answer.break_off()

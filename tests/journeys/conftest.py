@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -27,6 +27,7 @@ class Running:
 
     app: Sidecar
     http: aiohttp.ClientSession
+    answers: list[aiohttp.ClientResponse] = field(default_factory=list)
 
     @property
     def front(self) -> str:
@@ -53,9 +54,15 @@ class Running:
     async def _post(self, url: str, body: Any, headers: dict[str, str]) -> aiohttp.ClientResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         kind = {"Content-Type": "application/json"}
-        if isinstance(body, bytes):
-            return await self.http.post(url, data=body, headers=kind | named, allow_redirects=False)
-        return await self.http.post(url, json=body, headers=named, allow_redirects=False)
+        sent = {"data": body, "headers": kind | named} if isinstance(body, bytes) else {"json": body, "headers": named}
+        answer = await self.http.post(url, allow_redirects=False, **sent)
+        self.answers.append(answer)
+        return answer
+
+    def close(self) -> None:
+        """Leave every answer that was not read to its end."""
+        for answer in self.answers:
+            answer.close()
 
     async def calls(self) -> list[Any]:
         """What the admin door tells of the last calls, the newest first."""
@@ -93,7 +100,9 @@ async def start() -> AsyncIterator[Start]:
             connector = aiohttp.TCPConnector(force_close=True)
             http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
             await stack.enter_async_context(http)
-            return Running(app, http)
+            running = Running(app, http)
+            stack.callback(running.close)
+            return running
 
         yield started
 
