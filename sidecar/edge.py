@@ -281,6 +281,8 @@ class Edge:
 
     async def last_word(self, answer: Answer, call: Call | None, refusal: Refusal) -> Answer:
         """Whatever can still be said: a whole refusal, a typed last frame, or a visible break."""
+        if call is not None:
+            self.telemetry.refused(call, refusal)
         dialect = self.dialects[call.dialect if call else "responses"]
         if answer.state == "uncommitted" and call is not None:
             reply = dialect.refuse(refusal, call)

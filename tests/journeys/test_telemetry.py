@@ -83,3 +83,17 @@ async def test_nothing_that_a_caller_carries_or_says_is_found_anywhere(
     out, err = capfd.readouterr()
     assert out.count('"msg":"request"') >= 9
     assert [line for line in (seen + out + err).splitlines() if "canary" in line] == []
+
+
+async def test_what_broke_a_stream_off_is_told_with_cause_and_hint(start: Start, agent: sim.Agent) -> None:
+    sidecar = await start(agent.url)
+    answer = await sidecar.chat(said("die mid-stream"))
+    body = await answer.text()
+    call = (await sidecar.calls())[0]
+    async with sidecar.http.get(f"{sidecar.admin}/calls/{call['request_id']}") as told:
+        refusal = (await told.json())["refusal"]
+    assert answer.status == 200
+    assert "event: error" in body
+    assert (call["outcome"], refusal["code"]) == ("agent_broke_off", "agent_broke_off")
+    assert agent.url.removeprefix("http://") in refusal["detail"]
+    assert "own log" in refusal["hint"]
