@@ -120,4 +120,4 @@ def unavailable(agent: Agent, failure: Refusal, budget: float) -> Refusal:
     detail, hint = hints.explain("agent_unavailable", agent=agent)
     if failure.detail:
         detail, hint = f"{failure.detail} It was waited for {budget:g} s.", failure.hint or hint
-    return Refusal(503, "agent_unavailable", detail=detail, hint=hint, sent="none", retry_after=10)
+    return Refusal(503, "agent_unavailable", detail=detail, hint=hint, sent=failure.sent, retry_after=10)

@@ -65,10 +65,9 @@ def retry(
         known = agents.get(call.agent.name) or agents.setdefault(call.agent.name, Known())
         if not isinstance(call.body, Body):
             call = call._replace(body=Unread(call.body))
-        tries = quick = 0
-        until, resent = 0.0, False
+        tries, until, resent = 0, 0.0, False
         while True:
-            tries, quick = tries + 1, quick + 1
+            tries += 1
             began = clock()
             until = until or began + budget
             try:
@@ -86,14 +85,13 @@ def retry(
                     return reply
                 await reply.close("agent_unavailable")
                 rule, failure, resent = policy.ASLEEP, _asleep(call.agent, reply.status), True
-            if quick < rule.tries and clock() + (pause := policy.pause(quick, spread())) <= until:
+            if tries < rule.tries and clock() + (pause := policy.pause(tries, spread())) <= until:
                 await sleep(pause)
             elif rule.wakes and budget:
                 await awakenings.wait(call, forward, failure, until)
-                quick = 0
+                tries = 0
             else:
                 raise failure
-            recorder.note(call, "attempts", tries + 1)
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware
