@@ -242,6 +242,16 @@ class TestColdStart:
         assert (await again()(call(), agent)).status == 200
         assert agent.asked("GET")[-2:] == ["/agent/info", "/health"]
 
+    async def test_an_agent_that_knows_neither_path_is_there_all_the_same(self, again, time):
+        class Bare(Asleep):
+            async def __call__(self, call: Call) -> Reply:
+                reply = await super().__call__(call)
+                return reply._replace(status=404) if call.method == "GET" and reply.status == 200 else reply
+
+        agent = Bare(time, at=3, before=(503, "text/html", PAGE))
+        assert (await again()(call(), agent)).status == 200
+        assert agent.runs == 1
+
     async def test_the_question_carries_no_body_and_nothing_that_names_the_run(self, again, time):
         agent = Asleep(time, at=3)
         named = {"content_type": "application/json", "idempotency_key": "k", "x_request_id": "id"}

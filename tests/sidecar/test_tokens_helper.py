@@ -269,6 +269,26 @@ def own(one: Workspace, **given) -> Credential:
     return Credential("workspace", **stated | given)
 
 
+@pytest.mark.parametrize(
+    ("stated", "own"),
+    [
+        (
+            {"DATABRICKS_HOST": "dbc.example.com", "DATABRICKS_TOKEN": "dapi-1"},
+            Credential("workspace", host="https://dbc.example.com", token=Secret("dapi-1")),
+        ),
+        (
+            {"DATABRICKS_CONFIG_PROFILE": "dev", "DATABRICKS_CONFIG_FILE": "/etc/cfg"},
+            Credential("workspace", profile="dev", config_file="/etc/cfg"),
+        ),
+        ({}, None),
+    ],
+    ids=["token", "profile", "nothing"],
+)
+def test_the_apps_own_credential_is_what_is_set(stated, own):
+    given = settings_of.load(stated | {"AGENT_APP_URL": "http://127.0.0.1:9"})
+    assert configured.workspace(given) == own
+
+
 async def fetched(one: Workspace, **given) -> Grant | Fault:
     return await helper.fetch(own(one, **given), 20)
 
