@@ -20,7 +20,7 @@ export function icon(name) {
   drawing.setAttribute('class', 'icon')
   drawing.setAttribute('aria-hidden', 'true')
   const use = document.createElementNS(SVG, 'use')
-  use.setAttribute('href', `#${name}`)
+  use.setAttribute('href', `#i-${name}`)
   drawing.append(use)
   return drawing
 }

@@ -10,6 +10,7 @@ const QUOTE = /^ {0,3}> ?/
 const ITEM = /^([ \t]*)([-*+]|\d{1,9}[.)])[ \t]+(.*)$/
 const CELLS = /^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/
 const INDENTED = /^(?: {2,}|\t)/
+const WRAPPED = 60 // characters; who breaks lines by hand does it behind more
 const DEEPEST = 12 // quotes and lists inside one another; what lies deeper is shown as it came
 
 // kind · whether it begins at this line · whether it still goes on at this line, `from` being its first
@@ -67,7 +68,7 @@ const ELEMENTS = {
   },
   heading([line]) {
     const [, marks, text] = line.match(HEADING)
-    return h(`h${Math.min(marks.length + 2, 6)}`, { class: `level${Math.min(marks.length, 4)}`, dir: 'auto' }, inline(text.replace(/[ \t]+#+$/, '')))
+    return h(`h${Math.min(marks.length + 3, 6)}`, { class: `level${Math.min(marks.length, 4)}`, dir: 'auto' }, inline(text.replace(/[ \t]+#+$/, '')))
   },
   rule: () => h('hr'),
   quote: (lines) => h('blockquote', {}, elements(lines.map((line) => line.replace(QUOTE, '')).join('\n'))),
@@ -83,7 +84,7 @@ const ELEMENTS = {
     const table = h('table', {}, h('thead', {}, row('th', head)), h('tbody', {}, rows.map((given) => row('td', given))))
     return h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Table' }, table)
   },
-  paragraph: (lines) => h('p', { dir: 'auto' }, inline(lines.map((line) => line.trim()).join('\n'))),
+  paragraph: (lines) => h('p', { dir: 'auto' }, running(lines)),
 }
 
 /** A list's lines, parted into its items; deeper ones stay inside theirs. */
@@ -100,8 +101,19 @@ function items(lines, indent) {
 function item(lines) {
   const [first, ...rest] = blocks(lines.join('\n'))
   if (!first) return h('li')
-  const opening = first.kind === 'paragraph' ? inline(first.lines.map((line) => line.trim()).join('\n')) : element(first)
+  const opening = first.kind === 'paragraph' ? running(first.lines) : element(first)
   return h('li', { dir: 'auto' }, opening, rest.map(element))
+}
+
+/** The lines of a paragraph: a long one was only wrapped, behind a short one the break is meant. */
+function running(lines) {
+  const short = (line) => line.length < WRAPPED || / {2}$/.test(line)
+  const text = lines.map((line, at) => line.trim() + (at === lines.length - 1 ? '' : short(line) ? '\n' : ' ')).join('')
+  return inline(text).flatMap((node) => (typeof node === 'string' ? broken(node) : [node]))
+}
+
+function broken(text) {
+  return text.split('\n').flatMap((line, at) => (at ? [h('br'), line] : [line]))
 }
 
 function cells(line) {

@@ -27,14 +27,18 @@ function busy(controller) {
   $('stop').hidden = controller === null
 }
 
+function started(yes) {
+  $('start').hidden = yes
+  $('talk').hidden = $('anew').hidden = !yes
+}
+
 function begin(text) {
   const turn = { text, agent: $('agent').value || 'default' }
   for (const { panel } of turns) panel?.fold()
   turns.push(turn)
   turn.element = h('article', { class: 'turn' }, h('div', { class: 'asked' }, h('h3', { class: 'unseen' }, 'You'), h('p', { dir: 'auto' }, text)))
   $('turns').append(turn.element)
-  $('start').hidden = true
-  $('anew').hidden = false
+  started(true)
   return answered(turn)
 }
 
@@ -65,6 +69,7 @@ async function answered(turn) {
     heard(response) {
       if (response) {
         requestId = response.headers.get('x-request-id') ?? requestId
+        if (turn.panel) turn.panel.mode = response.headers.get('x-sidecar-stream')
         turn.panel?.load(requestId)
       } else view.soon(answer, follow.keep)
     },
@@ -94,7 +99,7 @@ function fitted() {
 function wanted(text) {
   $('say').value = text
   fitted()
-  $('say').focus()
+  if (!matchMedia('(pointer: coarse)').matches) $('say').focus() // a keyboard on glass would cover the answer
 }
 
 $('composer').addEventListener('submit', (event) => {
@@ -123,8 +128,7 @@ $('anew').addEventListener('click', () => {
   busy(null)
   turns.length = 0
   $('turns').replaceChildren()
-  $('start').hidden = false
-  $('anew').hidden = true
+  started(false)
   status('A new conversation.')
   wanted('')
 })

@@ -8,14 +8,16 @@ const MODES = {
   synthesized: 'The agent gave one whole answer; the sidecar made this stream of it.',
   collected: 'The agent streamed; the sidecar gathered it into one whole answer.',
 }
-const NO_STREAM = 'No stream was opened.'
+const ASLEEP = 'The agent sleeps. It is asked whether it is up every two seconds, and the question goes out once more when it is.'
 
-// What happened → how it is called here. Facts that have a row of their own below the timeline are left out.
+// What happened → how it is called here. What has a row of its own below the timeline is left out of it.
 const MOMENTS = {
   accepted: () => 'Request accepted',
-  credential: (value) => (value === 'none' ? 'No credential needed' : `Credential: ${value}`),
-  attempt: (value) => attempted(value),
-  cold_start: () => 'Agent asleep: waiting for it',
+  credential: (value) => (value === 'none' ? 'No credential added' : `Credential added: ${value}`),
+  attempt: (value) => (value.endsWith(' answered') ? 'The agent answered' : `The agent: ${value.replace(/^\w+ /, '')}`),
+  looked: () => 'Asked whether it is up',
+  stream_refused: (value) => `It refuses to stream (${value})`,
+  cold_start: () => 'It is asleep: waiting',
   waited: (value) => `It woke up after ${value} s`,
   first_byte: () => 'First byte to this page',
   ended: (value) => `Over: ${value}`,
@@ -26,7 +28,9 @@ const ROWS = /^(stream|attempts|shape|shape_sent|bytes_sent|trace_id|identity_\w
 
 /** The panel beside one answer. It is folded on a narrow screen, and when the next question comes. */
 export class Panel {
+  mode = null // as the answer's head says it; the record has it when the call is over
   #touched = false
+  #over = false
 
   constructor(wide) {
     this.chips = h('span', { class: 'chips' })
@@ -46,27 +50,36 @@ export class Panel {
       const call = await looked(requestId)
       if (call) this.show(call)
       else if (settled) this.body.replaceChildren(h('p', { class: 'sentence' }, 'The sidecar keeps no record of this call.'))
-      if (!settled || call?.outcome || tries === 5) return call
+      if (!settled || call?.outcome || tries === (call ? 5 : 1)) return call
       await new Promise((resolve) => setTimeout(resolve, 50 << tries))
     }
   }
 
   show(call) {
-    const { stream, outcome, sentence, ms } = call
+    if (this.#over && !call.outcome) return // it was asked for earlier, and came later
+    this.#over = Boolean(call.outcome)
+    call.stream ??= this.mode
+    const { stream, outcome, ms } = call
     this.chips.replaceChildren(
       ...[
         stream && h('span', { class: 'chip mode', 'data-mode': stream }, stream),
-        outcome && outcome !== 'ok' && h('span', { class: 'chip bad' }, outcome),
+        outcome && outcome !== 'ok' && h('span', { class: outcome === 'caller_left' ? 'chip' : 'chip bad' }, outcome),
         ms && h('span', { class: 'chip' }, time(ms)),
       ].filter(Boolean),
     )
     this.body.replaceChildren(
-      h('p', { class: 'sentence' }, MODES[stream] ?? NO_STREAM, outcome && outcome !== 'ok' ? ` ${sentence}` : ''),
+      h('p', { class: 'sentence' }, explained(call)),
       track(call),
       moments(call.timeline),
       rows(call),
     )
   }
+}
+
+function explained({ stream, outcome, sentence, timeline }) {
+  const last = timeline.at(-1).what
+  const said = [MODES[stream], outcome === 'ok' ? null : (sentence ?? (last === 'cold_start' ? ASLEEP : null))]
+  return said.filter(Boolean).join(' ') || 'The call is under way.'
 }
 
 async function looked(requestId) {
@@ -99,42 +112,51 @@ function track({ timeline, ms, answer: { first_byte_ms: first } }) {
   )
 }
 
-function moments(timeline) {
-  const shown = timeline.filter(({ what }) => !ROWS.test(what))
-  return h(
-    'ol',
-    { class: 'moments' },
-    shown.map(({ ms, what, value }) =>
-      h('li', { 'data-what': what }, h('span', { class: 'at' }, time(ms)), MOMENTS[what]?.(value) ?? `${what}: ${value}`),
-    ),
-  )
+/** The moments as they are shown: a credential once, and what was asked of a sleeping agent as such. */
+function told(timeline) {
+  const [asleep, awake] = ['cold_start', 'waited'].map((name) => timeline.findIndex(({ what }) => what === name))
+  const up = (at) => asleep !== -1 && at > asleep && (awake === -1 || at < awake)
+  const credential = timeline.findIndex(({ what }) => what === 'credential')
+  return timeline
+    .map((moment, at) => (moment.what === 'attempt' && up(at) ? { ...moment, what: 'looked' } : moment))
+    .filter(({ what }, at) => !ROWS.test(what) && (what !== 'credential' || at === credential))
 }
 
-function rows(call) {
-  const { agent, identity, body, answer } = call
+function moments(timeline) {
+  const row = ({ ms, what, value }) => {
+    const name = MOMENTS[what]?.(value) ?? `${what}: ${value}`
+    return h('li', { 'data-what': what }, h('span', { class: 'at' }, time(ms)), h('span', {}, name))
+  }
+  return h('ol', { class: 'moments' }, told(timeline).map(row))
+}
+
+function rows({ agent, timeline, body, answer, identity, request_id: request, trace_id: trace }) {
+  const attempts = told(timeline).filter(({ what }) => what === 'attempt').length
+  const { received, removed, sent } = identity
+  const identified = received.length + removed.length + sent.length > 0
   const facts = [
-    ['Agent', agent && `${agent.name}, ${agent.kind}, ${agent.trusted ? 'trusted' : 'not trusted'}`],
-    ['Asked', call.attempts === 1 ? 'once' : `${call.attempts} times`],
-    ['Shape', body.shape && (body.shape === body.shape_sent ? `${body.shape}, as it came` : `${body.shape} → ${body.shape_sent}`)],
-    ['Bytes', `${size(body.bytes)} in, ${size(body.bytes_sent)} to the agent, ${size(answer.bytes)} back`],
-    ['Identity received', names(identity.received)],
-    ['Identity removed', names(identity.removed)],
-    ['Identity sent on', names(identity.sent)],
-    ['Outcome', call.outcome && [h('code', {}, call.outcome), ` ${call.sentence}`]],
-    ['Trace', call.trace_id && [h('code', {}, call.trace_id)]],
-    ['Request', [h('code', {}, call.request_id), copier(call.request_id, 'the request id')]],
+    ['Agent', agent && `${agent.name}, ${agent.trusted ? 'trusted' : 'not trusted'}`],
+    ['Asked', attempts === 1 ? 'once' : attempts ? `${attempts} times` : 'never'],
+    ['Shape', body.shape && (body.shape === body.shape_sent ? `${body.shape}, as it came` : `${body.shape}, sent as ${body.shape_sent}`)],
+    ['Size', `${size(body.bytes)} in, ${body.bytes_sent === body.bytes ? '' : `${size(body.bytes_sent)} sent, `}${size(answer.bytes)} out`],
+    ['Identity', !identified && 'none came, none was sent'],
+    ['Identity in', identified && names(received)],
+    ['removed', identified && names(removed)],
+    ['sent on', identified && names(sent)],
+    ['Request', short(request, 'the request id')],
+    ['Trace', trace && short(trace, 'the trace id')],
   ]
-  return h('dl', {}, facts.filter(([, value]) => value).map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
+  const row = ([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))
+  return h('dl', {}, facts.filter(([, value]) => value).map(row))
 }
 
 function names(given) {
-  return given?.length ? given.map((name) => h('code', { class: 'name' }, name)) : h('span', { class: 'none' }, 'none')
+  return given.length ? given.map((name) => h('code', { class: 'name' }, name)) : 'none'
 }
 
-function attempted(value) {
-  const [sent, result] = String(value).split(' ')
-  if (result === 'answered') return 'The agent answered'
-  return `Asked: ${result}${sent === 'none' ? ', nothing had been sent' : ''}`
+/** An id that nobody reads to its end, and the button that copies it whole. */
+function short(id, label) {
+  return [h('code', { title: id }, id.length > 18 ? `${id.slice(0, 13)}…` : id), copier(id, label)]
 }
 
 function time(ms) {

@@ -3,11 +3,7 @@
 import { copier, h, icon, pretty } from './dom.js'
 import { Prose } from './markdown.js'
 
-const ENDINGS = {
-  done: null,
-  stopped: 'Stopped. The connection to the agent is closed, too.',
-  failed: null,
-}
+const STOPPED = 'Stopped. The connection to the agent is closed, too.'
 
 /** One answer on the page. `element` goes into the turn; `draw` as often as there is news. */
 export class AnswerView {
@@ -19,8 +15,8 @@ export class AnswerView {
     this.parts = h('div', { class: 'parts' })
     this.wait = h('p', { class: 'wait' }, h('span', { class: 'pulse' }), h('span', {}, 'Asking the agent…'))
     this.end = h('div', { class: 'end' })
-    const title = h('h3', { class: 'who' }, h('span', { class: 'disc', 'aria-hidden': 'true' }), agent)
-    this.element = h('div', { class: 'answer', 'data-state': 'waiting' }, title, this.parts, this.wait, this.end)
+    this.who = h('div', { class: 'who' }, h('span', { class: 'disc', 'aria-hidden': 'true' }), h('h3', {}, agent))
+    this.element = h('div', { class: 'answer', 'data-state': 'waiting' }, this.who, this.parts, this.wait, this.end)
   }
 
   /** What is being waited for, as long as nothing has come. */
@@ -62,9 +58,9 @@ export class AnswerView {
     this.draw(answer)
     this.element.dataset.state = state
     for (const card of this.parts.querySelectorAll('.card[data-state=running]')) card.dataset.state = 'left'
-    const note = ENDINGS[state] && h('p', { class: 'note' }, ENDINGS[state])
-    const tools = answer.text && h('p', { class: 'tools' }, copier(answer.text, 'the answer'))
-    this.end.replaceChildren(...[trouble && troubled(trouble, again), note, tools].filter(Boolean))
+    const note = state === 'stopped' && h('p', { class: 'note' }, STOPPED)
+    if (answer.text) this.who.append(copier(answer.text, 'the answer'))
+    this.end.replaceChildren(...[trouble && troubled(trouble, again), note].filter(Boolean))
   }
 }
 
