@@ -13,6 +13,7 @@ from middleware.kit import Agents
 from policies import answers, body, identity, outcome, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
+from policies.header_table import IDENTITY
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
@@ -85,8 +86,9 @@ class Edge:
         record = self.telemetry.begin(request_id, caller.door, route.template, request.method)
         record.bytes_in = request.content_length
         record.owner = owner(caller.email or "", request.remote or "")
-        if removed:
-            self.telemetry.identity(record, removed, believed=caller.believed)
+        if removed or caller.believed:
+            came = {*removed, *(name for name in IDENTITY if name in request.headers)}
+            self.telemetry.identity(record, removed, believed=caller.believed, came=came)
         call = None
         try:
             call = await self.call(request, route, caller, request_id)

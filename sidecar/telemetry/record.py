@@ -1,14 +1,13 @@
 """What is kept of one exchange, from the moment it is accepted: names, numbers and times, and nobody's words.
 
 One record serves the counters, the log line and the tap. The edge sets `first_byte`, `bytes`, `streaming`,
-`status`, `owner` and the ids as plain attributes; the middleware tell the rest as notes:
+`status`, `owner` and the ids as plain attributes; the body's shape (input | messages | text) and size are looked
+at when the call begins, and again with each attempt; the middleware tell the rest as notes:
 
     stream_refused     the status with which the agent refused to stream, before it was asked once more
     attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
     credential         which kind of credential was added: app | user | static | none
     identity_received, identity_removed, identity_sent     names of identity headers
-    shape, shape_sent  input | messages | text: the body's shape as it came, and as it left
-    bytes_sent         size of the body as it left
     cold_start         why the agent was taken to be starting; `waited` the seconds that it took
     trace_id           the trace that the agent named
     plugin_failed      the name of a plug-in that raised
@@ -17,6 +16,7 @@ One record serves the counters, the log line and the tap. The edge sets `first_b
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from middleware.exchange import Body
 from policies.agent import Agent
 from policies.refusal import Refusal
 
@@ -52,6 +52,7 @@ class Record:
         "attempts",
         "bytes",
         "bytes_in",
+        "bytes_sent",
         "dialect",
         "door",
         "ended",
@@ -66,6 +67,8 @@ class Record:
         "room",
         "route",
         "sent",
+        "shape",
+        "shape_sent",
         "started",
         "status",
         "stream",
@@ -85,6 +88,8 @@ class Record:
         self.ended = 0.0
         self.bytes = 0  # of the answer's body
         self.bytes_in: int | None = None  # of the request's; None: not known beforehand
+        self.bytes_sent: int | None = None  # of what went to the agent, in the last attempt
+        self.shape = self.shape_sent = ""  # of the question, as it came and as it went
         self.streaming = False  # an event stream is open to the caller
         self.stream = ""  # how the answer was brought to the caller: raw, translated …
         self.status = 0  # what the caller was told; 0: nothing
@@ -120,6 +125,19 @@ class Record:
     def facts(self) -> dict[str, Any]:
         """The last value of each note."""
         return {what: value for _, what, value in self.notes}
+
+
+def shape(body: Body) -> str:
+    """In which shape a question is told: input | messages | text, a string as input; empty for any other body."""
+    try:
+        value = body.value
+    except ValueError:
+        return ""
+    if type(value) is not dict:
+        return ""
+    if "input" in value:
+        return "text" if type(value["input"]) is str else "input"
+    return "messages" if "messages" in value else ""
 
 
 def bounded(value: Any) -> Any:

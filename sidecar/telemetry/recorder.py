@@ -1,10 +1,10 @@
 """Where each call's record ends: in the counters, in one line of the log, and in the tap."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from middleware.exchange import Body, Call, Reply
+from middleware.exchange import EMPTY, Body, Call, Reply
 from policies import outcome
 from policies.agent import Agent
 from policies.outcome import OUTCOMES, Ending
@@ -14,7 +14,7 @@ from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
 from sidecar.telemetry.log import LEVELS, Log
 from sidecar.telemetry.metrics import Exposition, Tokens
-from sidecar.telemetry.record import Record, Said
+from sidecar.telemetry.record import Record, Said, shape
 from sidecar.telemetry.tap import Tap
 
 # How loud an outcome is: what a caller did is his own affair, what we or an agent did somebody should see.
@@ -93,8 +93,12 @@ class Telemetry:
         else:
             self.turned_away(door, "other", Refusal(outcome.status(code), code), "")
 
-    def identity(self, record: Record, removed: dict[str, int], *, believed: bool) -> None:
-        """Identity headers that were taken off, by name."""
+    def identity(
+        self, record: Record, removed: dict[str, int], *, believed: bool, came: Collection[str] = ()
+    ) -> None:
+        """Identity headers that came, and those of them that were taken off, by name."""
+        if came:
+            record.note(self._clock(), "identity_received", sorted(came))
         for name, count in removed.items():
             unlikely = believed and not (record.door == "front" and name == "x-app-user-email")
             self.counters.named(self.counters.removed, "malformed" if unlikely else "not_believed", count)
@@ -115,6 +119,8 @@ class Telemetry:
         record.wants_stream = call.wants_stream
         if record.bytes_in is None:
             record.bytes_in = len(body.raw) if type(body) is Body else body.length  # type: ignore[union-attr]
+        if call.wants_stream is not None and type(body) is Body:
+            record.shape = shape(body)
 
     def note(self, call: Call, what: str, value: Any) -> None:
         record = self.open.get(call.request_id)
@@ -122,6 +128,9 @@ class Telemetry:
             return
         if (count := _COUNTED.get(what)) is not None:
             value = count(self.counters, record, value)
+            if what == "attempt" and type(call.body) is Body and call.body is not EMPTY:
+                record.bytes_sent = len(call.body.raw)
+                record.shape_sent = shape(call.body) if call.wants_stream is not None else ""
         record.note(self._clock(), what, value)
 
     def refused(self, call: Call, refusal: Refusal) -> None:

@@ -78,10 +78,10 @@ def _whole(record: Record) -> dict[str, Any]:
         },
         "identity": {name: facts.get(f"identity_{name}", []) for name in ("received", "removed", "sent")},
         "body": {
-            "shape": facts.get("shape"),
-            "shape_sent": facts.get("shape_sent", facts.get("shape")),
+            "shape": record.shape or None,
+            "shape_sent": record.shape_sent or None,
             "bytes": record.bytes_in,
-            "bytes_sent": facts.get("bytes_sent", record.bytes_in),
+            "bytes_sent": record.bytes_sent,
         },
         "answer": {"bytes": record.bytes, "first_byte_ms": _ms(record, record.first_byte)},
         "exchanges": [value for _, what, value in record.notes if what == "attempt"],

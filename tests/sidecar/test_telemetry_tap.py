@@ -8,7 +8,7 @@ import orjson
 import pytest
 from observed import Observed, a_call, a_reply, observed
 
-from middleware.exchange import headers
+from middleware.exchange import Body, headers
 from policies.refusal import Refusal
 from sidecar.telemetry import owner
 
@@ -39,19 +39,18 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     call = a_call()
     record = book.begin()
     record.agent_request_id, record.trace_id = "0b0e-uuid", "4bf92f35"
-    book.telemetry.identity(record, {"x-forwarded-user": 1}, believed=True)
+    came = ["x-forwarded-user", "x-forwarded-access-token"]
+    book.telemetry.identity(record, {"x-forwarded-user": 1}, believed=True, came=came)
     book.telemetry.began(call)
+    sent = call._replace(body=Body(b'{"input":[{"role":"user"}],"stream":true}'))
     for after, what, value in (
-        (0.001, "identity_received", ["x-forwarded-email", "x-forwarded-access-token"]),
-        (0.002, "shape", "messages"),
-        (0.003, "shape_sent", "input"),
         (0.004, "credential", "app"),
         (0.005, "identity_sent", ["x-app-user-email"]),
         (0.100, "attempt", ("none", "agent_unreachable")),
         (0.350, "attempt", ("full", "answered")),
     ):
         book.clock.at = 1000.0 + after
-        book.telemetry.note(call, what, value)
+        book.telemetry.note(sent, what, value)
     record.first_byte, record.bytes = 1000.4, 512
     book.clock.at = 1001.0
     book.telemetry.ended(call, a_reply(headers=headers(("x-sidecar-stream", "translated"))), "ok")
@@ -59,10 +58,8 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     told = seen(book, "id-1")
     assert [(step["ms"], step["what"]) for step in told["timeline"]] == [
         (0.0, "accepted"),
+        (0.0, "identity_received"),
         (0.0, "identity_removed"),
-        (1.0, "identity_received"),
-        (2.0, "shape"),
-        (3.0, "shape_sent"),
         (4.0, "credential"),
         (5.0, "identity_sent"),
         (100.0, "attempt"),
@@ -71,12 +68,12 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
         (1000.0, "ended"),
     ]
     assert told["identity"] == {
-        "received": ["x-forwarded-email", "x-forwarded-access-token"],
+        "received": ["x-forwarded-access-token", "x-forwarded-user"],
         "removed": ["x-forwarded-user"],
         "sent": ["x-app-user-email"],
     }
     assert told["agent"] == {"name": "weather", "kind": "responses", "auth": "app", "trusted": True}
-    assert told["body"] == {"shape": "messages", "shape_sent": "input", "bytes": 24, "bytes_sent": 24}
+    assert told["body"] == {"shape": "text", "shape_sent": "input", "bytes": 24, "bytes_sent": 41}
     assert told["answer"] == {"bytes": 512, "first_byte_ms": 400.0}
     assert told["exchanges"] == ["none agent_unreachable", "full answered"]
     assert (told["attempts"], told["sent"], told["stream"], told["outcome"]) == (
