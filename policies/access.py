@@ -1,6 +1,7 @@
 """Which requests a browser may make: one rule for all doors, against other sites' pages and rebound names."""
 
 import re
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from policies.agent import Door
@@ -10,6 +11,7 @@ from policies.header_table import IDENTITY
 from policies.headers import Headers, Pairs, plain
 from policies.refusal import Refusal
 
+Asked = Mapping[str, str]  # names in lower case, or compared without case
 To = Literal["ours", "relay", "frontend"]
 
 _HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?")
@@ -29,7 +31,7 @@ class Gate(NamedTuple):
 
 
 def browser(
-    gate: Gate, headers: Headers, method: str, to: To = "ours", *, keyed: bool = False
+    gate: Gate, headers: Asked, method: str, to: To = "ours", *, keyed: bool = False
 ) -> Refusal | None:
     """Why this request may not be made, or None. `keyed`: it came with the right egress key.
 
@@ -93,7 +95,7 @@ def _misdirected(gate: Gate, host: str) -> Refusal | None:
     )
 
 
-def _cross_site(gate: Gate, headers: Headers, method: str, host: str) -> Refusal | None:
+def _cross_site(gate: Gate, headers: Asked, method: str, host: str) -> Refusal | None:
     origin = headers.get("origin")
     if origin is not None and origin.lower() in gate.origins:
         return None
@@ -127,7 +129,7 @@ def _same(origin: str, host: str) -> bool:
     )
 
 
-def _untyped(headers: Headers) -> Refusal | None:
+def _untyped(headers: Asked) -> Refusal | None:
     """A form or plain text can be posted by any page without asking; JSON cannot."""
     if "transfer-encoding" not in headers and headers.get("content-length", "0").strip("0") == "":
         return None

@@ -101,39 +101,56 @@ def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[s
     """
     found: dict[str, str] = {}
     removed: dict[str, int] = {}
-    authorizations = 0
-    for name, value in headers.items():
-        known = name.lower()
-        if known not in _NAMES and ("_" in name or " " in name):
-            known = plain(name)
-        if known in _NAMES:
-            if not believed or (door == "front" and known == "x-app-user-email"):  # no proxy sets that one
-                removed[known] = removed.get(known, 0) + 1
-            elif known in found or known != name.lower():
-                detail = f"{known} came twice, or spelled with an underscore."
-                raise Refusal(400, "duplicate_identity_header", detail=detail)
-            else:
-                found[known] = value.strip(" \t")
-        elif known == "authorization":
-            authorizations += 1
-    if authorizations > 1 and door == "front":
+    spelled = "\n".join(headers.keys()).lower()
+    if "_" in spelled or " " in spelled or "\t" in spelled:
+        _odd(headers, found, removed, door, believed)
+    elif "x-forwarded-" in spelled or "x-app-user-email" in spelled:
+        for known in IDENTITY:
+            if known in spelled and (values := headers.getall(known, ())):
+                _take(known, list(values), found, removed, door, believed)
+    if door == "front" and "authorization" in spelled and len(list(headers.getall("authorization", ()))) > 1:
         raise Refusal(400, "bad_request", detail="Two Authorization headers came.")
     if not found:
         return Caller(door, believed), removed
-
-    def read(name: str, well_formed: Callable[[str], bool]) -> str | None:
-        value = found.get(name)
-        if not value:
-            return None
-        if well_formed(value):
-            return value
-        removed[name] = removed.get(name, 0) + 1
-        return None
-
-    token = read("x-forwarded-access-token", is_token)
-    email = read("x-forwarded-email", is_email) or read("x-app-user-email", is_email)
-    who = read("x-forwarded-preferred-username", is_name) or read("x-forwarded-user", is_name)
+    for known, value in list(found.items()):
+        if not _WELL_FORMED[known](value):
+            del found[known]
+            if value:
+                removed[known] = removed.get(known, 0) + 1
+    token = found.get("x-forwarded-access-token")
+    email = found.get("x-forwarded-email") or found.get("x-app-user-email")
+    who = found.get("x-forwarded-preferred-username") or found.get("x-forwarded-user")
     return Caller(door, believed, who, email, Secret(token) if token else None), removed
+
+
+def _take(
+    known: str, values: list[str], found: dict[str, str], removed: dict[str, int], door: Door, believed: bool
+) -> None:
+    """One identity header, under its one spelling, with every value that came."""
+    if not believed or (door == "front" and known == "x-app-user-email"):  # no proxy sets that one
+        removed[known] = removed.get(known, 0) + len(values)
+    elif known in found or len(values) > 1:
+        raise _ambiguous(known)
+    else:
+        found[known] = values[0].strip(" \t")
+
+
+def _odd(
+    headers: Headers, found: dict[str, str], removed: dict[str, int], door: Door, believed: bool
+) -> None:
+    """Some name has an underscore or a space: each is looked at in its plain spelling."""
+    for name, value in headers.items():
+        known = plain(name)
+        if known in _NAMES:
+            _take(known, [value], found, removed, door, believed)
+            if known in found and known != name.lower():
+                raise _ambiguous(known)
+
+
+def _ambiguous(known: str) -> Refusal:
+    return Refusal(
+        400, "duplicate_identity_header", detail=f"{known} came twice, or spelled with an underscore."
+    )
 
 
 def is_name(value: str) -> bool:
@@ -151,6 +168,15 @@ def is_token(value: str) -> bool:
     return (
         value.isascii() and 0 < len(value) <= LONGEST_TOKEN and not value.encode().translate(None, _VISIBLE)
     )
+
+
+_WELL_FORMED: Final[dict[str, Callable[[str], bool]]] = {
+    "x-forwarded-access-token": is_token,
+    "x-forwarded-email": is_email,
+    "x-app-user-email": is_email,
+    "x-forwarded-preferred-username": is_name,
+    "x-forwarded-user": is_name,
+}
 
 
 def egress_key(path: str) -> tuple[str | None, str]:

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import orjson
 from aiohttp import web
 
 from policies import access, errors, identity, paths
 from policies.agent import Caller, Door
+from policies.paths import Route
 from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.answer import Answer
@@ -16,6 +19,20 @@ from sidecar.noise import uuid
 from sidecar.telemetry import Telemetry
 
 Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+
+
+# The headers on which it depends what a request may come for; and how long a path may be to be remembered.
+DECIDING: Final = ("host", "origin", "sec-fetch-site", "content-type")
+LONGEST: Final = 200
+
+
+class Errand(NamedTuple):
+    """What a request comes for, and why it may not (never raised itself: it is remembered)."""
+
+    page: Page | None
+    route: Route
+    keyed: bool
+    why: Refusal | None
 
 
 class Doorkeeper:
@@ -42,46 +59,59 @@ class Doorkeeper:
         self.door, self.edge, self.telemetry = door, edge, telemetry
         self.rules, self.belief, self.key = rules, belief, key
         self.routes, self.pages, self.full = routes, pages, full
+        self.decide = lru_cache(512)(self.decided)  # a connection asks for the same thing again and again
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
-        headers, method = request.headers, request.method
-        request_id = self.edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
+        headers, method, edge = request.headers, request.method, self.edge
+        request_id = edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
         template = "other"
         try:
-            target, keyed = paths.split(request.raw_path, headers.get("Host")), False
-            if self.door == "egress" and target.path.startswith("/~"):
-                given, rest = identity.egress_key(target.path)
-                keyed, target = identity.same_key(given, self.key), target._replace(path=rest)
-            if pairs := access.preflight(self.rules, headers, method):
+            if method == "OPTIONS" and (pairs := access.preflight(self.rules, headers, method)):
                 return self.whole(204, b"", request_id, pairs)
-            page = self.pages(target.path)
-            route = paths.route(self.door, method, target)
+            raw = request.raw_path
+            decide = self.decide if len(raw) <= LONGEST else self.decided
+            errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
+            page, route, keyed, why = errand
             template = route.template
-            relay = page is None and route.dialect is None
-            if refusal := access.browser(
-                self.rules, headers, method, "relay" if relay else "ours", keyed=keyed
-            ):
-                raise refusal
-            if page is None and (
-                template == "other"
-                or (self.routes is not None and not paths.listed(target.path, self.routes))
-            ):
-                raise Refusal(
-                    404, "no_such_route", detail=f"Nothing is served at this path of the {self.door} door."
-                )
-            peer = request.transport.get_extra_info("peername") if request.transport else None
-            believed = identity.believed(self.belief, peer[0] if peer else None, keyed=keyed)
+            if why is not None:
+                raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint)
+            believed = identity.believed(self.belief, request.remote, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
+            common = access.cors(self.rules, headers) if self.rules.origins else []
             if page is not None:
                 return await self.shown(page, request, caller, request_id)
-            return await self.edge.exchange(
-                request, route, caller, request_id, removed, access.cors(self.rules, headers)
-            )
+            return await edge.exchange(request, route, caller, request_id, removed, common)
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
             retry = [] if refusal.retry_after is None else [("Retry-After", str(refusal.retry_after))]
             body = orjson.dumps(errors.body(refusal, full=self.full))
             return self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
+
+    def decided(self, method: str, raw: str, body: bool, facts: tuple[str | None, ...]) -> Errand:
+        """What a request comes for and whether it may, from all that this depends on (`DECIDING`)."""
+        headers = {name: value for name, value in zip(DECIDING, facts, strict=True) if value is not None}
+        headers["content-length"] = "1" if body else "0"
+        page, keyed = None, False
+        route = Route("other", None, None, "")
+        try:
+            target = paths.split(raw, headers.get("host"))
+            if self.door == "egress" and target.path.startswith("/~"):
+                given, rest = identity.egress_key(target.path)
+                keyed, target = identity.same_key(given, self.key), target._replace(path=rest)
+            page = self.pages(target.path)
+            route = paths.route(self.door, method, target)
+            to: access.To = "relay" if page is None and route.dialect is None else "ours"
+            if refusal := access.browser(self.rules, headers, method, to, keyed=keyed):
+                return Errand(page, route, keyed, refusal)
+            ours = route.template != "other" and (
+                self.routes is None or paths.listed(target.path, self.routes)
+            )
+            if page is None and not ours:
+                detail = f"Nothing is served at this path of the {self.door} door."
+                return Errand(page, route, keyed, Refusal(404, "no_such_route", detail=detail))
+        except Refusal as refusal:
+            return Errand(page, route, keyed, refusal)
+        return Errand(page, route, keyed, None)
 
     async def shown(
         self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str
