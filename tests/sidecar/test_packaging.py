@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -132,10 +132,8 @@ def test_the_module_is_ours_where_it_is_asked_for_safely(
 
 
 class Serving(NamedTuple):
-    process: subprocess.Popen[str]
     front: str
     admin: str
-    said: str
 
 
 @contextmanager
@@ -146,22 +144,30 @@ def serving(site: Path, folder: Path, app: dict[str, str], **settings: str) -> I
         [command(site), "serve"],
         cwd=folder,
         env=app | ports | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        too_late = threading.Timer(20, process.kill)
+        too_late.start()
         try:
-            said = ""
-            while not said.endswith("ready\n"):
-                line = process.stdout.readline() if process.stdout else ""
-                assert line, said
-                said += line
+            assert process.stderr
+            said = "".join(until(process.stderr, "ready"))
             doors = dict(re.findall(r"(front|admin) +(http://[0-9.:]+)", said))
-            yield Serving(process, doors["front"], doors["admin"], said)
+            assert "ready" in said, said
+            yield Serving(doors["front"], doors["admin"])
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=15) == 0
         finally:
+            too_late.cancel()
             process.kill()
+
+
+def until(lines: Iterable[str], beginning: str) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if line.startswith(beginning):
+            return
 
 
 def test_it_serves_in_a_folder_that_has_packages_of_our_names(
