@@ -24,3 +24,10 @@ def mlflow_responses(mlflow_servers: dict[str, str]) -> str:
 def mlflow_plain(mlflow_servers: dict[str, str]) -> str:
     """The URL of a real `AgentServer(None)`, whose handler takes either shape and answers in its tongue."""
     return mlflow_servers["plain"]
+
+
+@pytest.fixture(scope="session")
+def openai_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.OpenAI]:
+    """The real openai client: `told, error = await openai_client.asks(base_url, "hello", stream=True)`."""
+    with running.openai(need("peers"), tmp_path_factory.mktemp("openai")) as client:
+        yield client

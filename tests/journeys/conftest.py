@@ -3,17 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from journeys.process import FREE, Started, starting
 
 from sidecar import settings, sim
 from sidecar.app import Sidecar
 
 Asked = dict[str, Any]
 HELLO: Asked = {"input": [{"role": "user", "content": "hello"}]}
-FREE = {f"SIDECAR_{door}PORT": "0" for door in ("", "EGRESS_", "ADMIN_")}
 
 
 def said(text: str, **more: Any) -> Asked:
@@ -54,7 +55,11 @@ class Running:
     async def _post(self, url: str, body: Any, headers: dict[str, str]) -> aiohttp.ClientResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         kind = {"Content-Type": "application/json"}
-        sent = {"data": body, "headers": kind | named} if isinstance(body, bytes) else {"json": body, "headers": named}
+        sent = (
+            {"data": body, "headers": kind | named}
+            if isinstance(body, bytes)
+            else {"json": body, "headers": named}
+        )
         answer = await self.http.post(url, allow_redirects=False, **sent)
         self.answers.append(answer)
         return answer
@@ -119,3 +124,10 @@ async def plain() -> AsyncIterator[sim.Agent]:
     """A stand-in for AgentServer(None), which takes either shape."""
     async with sim.agent("plain") as one:
         yield one
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Started]:
+    """`await process("serve", AGENT_APP_URL=agent.url)`: the real process, on free ports."""
+    async with starting(tmp_path) as started:
+        yield started

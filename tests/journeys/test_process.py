@@ -1,79 +1,19 @@
 """The real process: how it starts, what it says, how it stops. CASES C9."""
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from journeys.conftest import FREE, HELLO, said
+from journeys.conftest import HELLO, said
+from journeys.process import Started
 
 from sidecar import sim
-
-COMMAND = str(Path(sys.executable).parent / "sidecar")
-
-
-class Process:
-    """`sidecar …` as an operator starts it."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.said = ""
-        self.doors: dict[str, str] = {}
-
-    async def ready(self) -> "Process":
-        assert self.process.stderr is not None
-        assert self.process.stdout is not None
-        while (line := (await self.process.stderr.readline()).decode()) and not line.startswith("ready"):
-            self.said += line
-            words = line.split()
-            if words and words[0] in ("front", "egress", "admin"):
-                self.doors[words[0]] = words[1]
-        assert self.doors, self.said
-        return self
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    async def ended(self, within: float) -> int:
-        return await asyncio.wait_for(self.process.wait(), within)
-
-
-Started = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[Started]:
-    running: list[Process] = []
-
-    async def started(*arguments: str, **environ: str) -> Process:
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("SIDECAR_", "DATABRICKS_", "AGENT_"))
-        }
-        one = await asyncio.create_subprocess_exec(
-            COMMAND,
-            *arguments,
-            env=clean | FREE | environ,
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        running.append(Process(one))
-        return running[-1]
-
-    yield started
-    for one in running:
-        if one.process.returncode is None:
-            one.process.kill()
-        await one.process.communicate()
 
 
 @pytest.fixture

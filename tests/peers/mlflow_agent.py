@@ -1,7 +1,8 @@
 """A real mlflow AgentServer, run by the environment in .peers/: `mlflow_agent.py responses|plain`.
 
 Written with mlflow's own constructors, as an author would, so that what is recorded from it is what an
-author's agent says. Words in the last message choose what happens; `headers` tells all that was received.
+author's agent says. Words in the last message choose what happens; `headers` tells all that was received, and
+`until left: <text>` answers when somebody has left a stream that was asked for with that text.
 Prints `ready <url>` when it listens, and ends when its stdin does, so that it never outlives the tests.
 """
 
@@ -11,6 +12,7 @@ import re
 import socket
 import sys
 import threading
+from collections import defaultdict
 
 import mlflow
 import uvicorn
@@ -26,6 +28,7 @@ from mlflow.types.responses import (
 
 MODES = {"responses": "ResponsesAgent", "plain": None}
 FAILURE = "The model endpoint did not answer."
+LEFT = defaultdict(asyncio.Event)  # by the text of the question
 
 
 def said(body):
@@ -96,6 +99,8 @@ def author(mode):
     async def whole(request):
         body = request if mode == "plain" else request.model_dump(exclude_none=True)
         text = said(body)
+        if text.startswith("until left: "):
+            await LEFT[text.removeprefix("until left: ")].wait()
         if "fail" in text:
             raise RuntimeError(FAILURE)
         if "messages" in body:
@@ -105,12 +110,17 @@ def author(mode):
     @stream()
     async def streamed(request):
         body = request if mode == "plain" else request.model_dump(exclude_none=True)
-        text = said(body)
-        for event in chunks(text) if "messages" in body else events(text):
-            yield event if "messages" in body else ResponsesAgentStreamEvent(**event)
-            while "forever" in text:
-                await asyncio.sleep(0.05)
-                yield ResponsesAgentStreamEvent(**create_text_delta("again ", "msg_1"))
+        text, speaks_chat = said(body), "messages" in body
+        again = chunk({"content": "again "}) if speaks_chat else create_text_delta("again ", "msg_1")
+        try:
+            for event in chunks(text) if speaks_chat else events(text):
+                yield event if speaks_chat else ResponsesAgentStreamEvent(**event)
+                while "forever" in text:
+                    await asyncio.sleep(0.05)
+                    yield again if speaks_chat else ResponsesAgentStreamEvent(**again)
+        except (asyncio.CancelledError, GeneratorExit):
+            LEFT[text].set()
+            raise
 
 
 async def main(mode):

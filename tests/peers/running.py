@@ -1,6 +1,7 @@
 """Starts the real peers as processes of their own, and ends them by their pid."""
 
 import asyncio
+import json
 import os
 import selectors
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 MODES = ("responses", "plain")
@@ -69,15 +71,31 @@ def end(process: subprocess.Popen[str]) -> None:
             process.kill()
 
 
-async def output(python: Path, script: str, *arguments: str) -> tuple[str, str]:
-    """Runs one of the scripts here to its end: what it said on stdout and on stderr."""
-    process = await asyncio.create_subprocess_exec(
-        python, HERE / script, *arguments, env=environment(), stdout=PIPE, stderr=PIPE
-    )
+class OpenAI:
+    """The real openai client, a process that is started once and asks again and again."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    async def asks(self, base_url: str, question: Any = "hello", **more: Any) -> tuple[list[Any], Any]:
+        """`responses.create(input=question, …)`: the events, or one answer; and the error, None if none was raised."""
+        asked = {"base_url": base_url, "question": {"input": question, **more}}
+        answer = json.loads(await asyncio.to_thread(self._exchange, json.dumps(asked)))
+        return answer["told"], answer["error"]
+
+    def _exchange(self, line: str) -> str:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(line + "\n")
+        stdin.flush()
+        return stdout.readline()
+
+
+@contextmanager
+def openai(python: Path, folder: Path) -> Iterator[OpenAI]:
+    process = start(python, HERE / "openai_client.py", folder=folder)
     try:
-        said, complained = await process.communicate()
+        yield OpenAI(process)
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return said.decode(), complained.decode()
+        end(process)
