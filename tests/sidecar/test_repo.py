@@ -1,11 +1,13 @@
 """Laws of the repository that no other tool holds: its locks, its pages, its commands, and its way in."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,39 @@ def test_a_lock_holds_pins_and_hashes_and_no_address(lock: str) -> None:
 def test_whatever_is_asked_for_is_pinned(lock: str, asked: list[Any]) -> None:
     names = {re.split(r"[^A-Za-z0-9-]", one)[0].lower() for one in asked if isinstance(one, str)}
     assert names <= set(pins(lock))
+
+
+def modules(source: str) -> set[str]:
+    """The top-level names that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(module=str(name), level=0):
+                names.add(name)
+            case ast.Import(names=several):
+                names |= {alias.name for alias in several}
+    return {name.partition(".")[0] for name in names}
+
+
+def named(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower()
+
+
+def test_what_is_imported_is_declared_or_comes_with_it_and_what_is_declared_is_imported() -> None:
+    files = [
+        file for package in ("sidecar", "middleware", "policies") for file in (ROOT / package).rglob("*.py")
+    ]
+    imported = set().union(*(modules(file.read_text()) for file in files))
+    brought = {
+        bringer.lower()
+        for module, bringers in packages_distributions().items()
+        for bringer in bringers
+        if module in imported
+    } - {PROJECT["project"]["name"]}
+    declared = {named(asked) for asked in PROJECT["project"]["dependencies"]}
+    beside = {named(asked) for name in declared for asked in requires(name) or ()}
+    assert brought <= declared | beside
+    assert declared <= brought
 
 
 def test_the_locks_agree() -> None:
