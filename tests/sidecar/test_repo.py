@@ -85,7 +85,7 @@ def modules(source: str) -> set[str]:
 
 
 def named(requirement: str) -> str:
-    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower()
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
 
 
 def test_what_is_imported_is_declared_or_comes_with_it_and_what_is_declared_is_imported() -> None:
@@ -94,7 +94,7 @@ def test_what_is_imported_is_declared_or_comes_with_it_and_what_is_declared_is_i
     ]
     imported = set().union(*(modules(file.read_text()) for file in files))
     brought = {
-        bringer.lower()
+        named(bringer)
         for module, bringers in packages_distributions().items()
         for bringer in bringers
         if module in imported
