@@ -15,7 +15,9 @@ A plug-in is a constructor, called once at start with a `Kit`, that returns a mi
 `Reply`       one answer; whoever does not hand it on must `await reply.close("ok")` it
 `Body`        a whole body: `.raw` bytes and `.value` JSON, each made from the other at most once
 `Stream`      an answer that is still arriving: `events()` or `chunks()`, read once
-`Event`       one server-sent event: `data`, `event`, `id`, and `value()` for its JSON
+`Told`        a stream of your own: `Told(frames)`, of whole frames as bytes, in a list or from an async iterator
+`Event`       one server-sent event: `data`, `event`, `id`, and `value()` for its JSON; `reframed(event)` makes
+              its frame, and `frame(value)` one of any JSON value
 `Headers`     an immutable multi-map of header names, any case; `headers((name, value), …)` makes one
 `Handler`     `async (Call) -> Reply`: what `forward` is, and what the whole chain is
 `Middleware`  `async (Call, Handler) -> Reply`: what a plug-in's constructor returns
@@ -31,7 +33,8 @@ What is not exported here may change in any release.
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream, headers
 from middleware.kit import Kit
-from middleware.sse import Event
+from middleware.sse import Event, frame, reframed
+from middleware.streams import Told
 from policies.agent import Agent, Caller
 from policies.refusal import Refusal
 
@@ -49,5 +52,8 @@ __all__ = [
     "Refusal",
     "Reply",
     "Stream",
+    "Told",
+    "frame",
     "headers",
+    "reframed",
 ]

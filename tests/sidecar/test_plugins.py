@@ -150,6 +150,41 @@ async def test_the_manuals_example_is_a_plugin(tmp_path: Path) -> None:
     assert notes.kept == [("stamped", 203)]
 
 
+LOUDER = """
+from sidecar.api import Call, Handler, Kit, Middleware, Reply, Stream, Told, reframed
+
+def louder(kit: Kit) -> Middleware:
+    async def frames(stream):
+        async for event in stream.events():
+            yield reframed(event._replace(data=event.data.replace("hello", "HELLO")))
+
+    async def middleware(call: Call, forward: Handler) -> Reply:
+        reply = await forward(call)
+        return reply._replace(body=Told(frames(reply.body))) if isinstance(reply.body, Stream) else reply
+    return middleware
+"""
+
+
+async def test_a_plugin_may_change_a_stream_and_the_reply_keeps_its_close(tmp_path: Path) -> None:
+    closed = []
+
+    async def close(ending: str) -> None:
+        closed.append(ending)
+
+    async def agent(call: Call) -> Reply:
+        said = [api.frame({"delta": "hello"}), b"data: [DONE]\r\n\r\n"]
+        return Reply(200, headers(("content-type", "text/event-stream")), api.Told(said), close)
+
+    louder = only(f"{written(tmp_path / 'louder.py', LOUDER)}:louder").made(kit(Notes()))
+    reply = await louder(call(Body(b"")), agent)
+    assert isinstance(reply.body, api.Stream)
+    assert b"".join([chunk async for chunk in reply.body.chunks()]) == (
+        b'data: {"delta":"HELLO"}\n\ndata: [DONE]\n\n'
+    )
+    await reply.close("ok")
+    assert closed == ["ok"]
+
+
 def test_a_file_named_like_a_package_of_ours_stands_before_nobody(tmp_path: Path) -> None:
     import policies
 
