@@ -1,0 +1,47 @@
+"""One request as bytes: a head whose framing is ours alone, and the body behind it in the same piece."""
+
+from typing import Final
+
+from middleware.exchange import Headers
+from policies.refusal import Refusal
+
+# What says where a message ends, or whether a connection stays: told by us, never handed on.
+OURS: Final = frozenset(
+    {
+        *("connection", "content-length", "expect", "http2-settings", "keep-alive", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
+
+
+def head(method: str, path: str, authority: str, headers: Headers, framing: str) -> bytes:
+    """The head of a request; `framing` is the line that tells the body's kind, or nothing.
+
+    Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
+    """
+    fields = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in OURS]
+    host = "" if "host" in headers else f"Host: {authority}\r\n"
+    text = f"{method} {path} HTTP/1.1\r\n{host}{''.join(fields)}{framing}\r\n"
+    lines = len(fields) + 2 + (host != "") + (framing != "")
+    if text.count("\n") != lines or text.count("\r") != lines or "\0" in text or " " in path:
+        raise Refusal(
+            400,
+            "bad_request",
+            detail="The path or a header holds a character that HTTP forbids.",
+            sent="none",
+        )
+    return text.encode("utf-8", "surrogateescape")
+
+
+def length(method: str, size: int) -> str:
+    """The framing of a body whose size is known."""
+    return f"Content-Length: {size}\r\n" if size or method in BODIED else ""
+
+
+CHUNKED: Final = "Transfer-Encoding: chunked\r\n"
+LAST: Final = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)

@@ -1,0 +1,91 @@
+"""The innermost handler: one HTTP exchange with an agent over connections of our own, never repeated here."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from middleware.exchange import Body, Call, Reply
+from middleware.observe import Recorder
+from policies.refusal import Refusal
+from sidecar.sweep import Sweep
+from sidecar.wire import request, upload
+from sidecar.wire.connect import Way, trust
+from sidecar.wire.exchange import Exchange, Limits, Setting
+from sidecar.wire.faults import Fault, told
+from sidecar.wire.origin import Origin, place
+from sidecar.wire.pool import Pool
+
+Place = tuple[Pool, str, str]  # connections, base path, Host
+
+
+class Wire:
+    """Satisfies `Handler`. Every attempt is noted as `attempt`: what was sent, and what became of it.
+
+    `terminals`: what proves a stream whole, by the agent's kind. `tls`: whom https agents are believed by.
+    `proxied`: whether the environment names a proxy, which is not used here and said where that may be why.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        sweep: Sweep,
+        terminals: Mapping[str, tuple[bytes, ...]],
+        recorder: Recorder,
+        *,
+        tls: Callable[[], ssl.SSLContext] = trust,
+        proxied: bool = False,
+    ) -> None:
+        self.pools: dict[Origin, Pool] = {}
+        self._setting: Final = Setting(limits, sweep, terminals, proxied)
+        self._recorder, self._tls = recorder, tls
+        self._places: dict[str, Place] = {}
+
+    async def __call__(self, call: Call) -> Reply:
+        pool, path, authority = self._places.get(call.agent.url) or self._place(call)
+        body = call.body
+        framing = (
+            request.length(call.method, len(body.raw)) if isinstance(body, Body) else upload.framing(body)
+        )
+        head = request.head(call.method, path + call.target, authority, call.headers, framing)
+        exchange = Exchange(self._setting, call, pool)
+        result = "internal_error"
+        try:
+            if (connection := pool.ready()) is not None:
+                exchange.ask(connection, head, reused=True)
+            else:
+                exchange.ask(await pool.opened(), head, reused=False)
+            reply = await exchange.answered
+            result = "answered"
+            return reply
+        except Fault as fault:
+            result = fault.code
+            raise told(fault, call.agent, "none", self._setting.proxied) from fault
+        except Refusal as refusal:
+            result = refusal.code
+            raise
+        except BaseException as error:
+            exchange.abort()
+            if isinstance(error, asyncio.CancelledError):
+                result = "caller_left"
+            raise
+        finally:
+            self._recorder.note(call, "attempt", (exchange.sent, result))
+
+    def _place(self, call: Call) -> Place:
+        """Where this agent is, and its connections: agents at one origin share them."""
+        try:
+            origin, path = place(call.agent.url)
+        except ValueError as error:
+            raise told(Fault("agent_unreachable", str(error)), call.agent, "none") from None
+        if (pool := self.pools.get(origin)) is None:
+            pool = self.pools[origin] = Pool(Way(origin, self._tls), self._setting.limits.connect)
+            self._setting.sweep.items.add(pool)
+        found = self._places[call.agent.url] = (pool, path, origin.authority)
+        return found
+
+    async def close(self) -> None:
+        """Abort every connection; returns when their sockets are closed."""
+        for pool in self.pools.values():
+            self._setting.sweep.items.discard(pool)
+            await pool.close()
