@@ -69,7 +69,14 @@ class Upload(Protocol):
 class Sink(Protocol):
     """Where the bytes of an answer go: the edge's side of one connection."""
 
-    async def write(self, chunk: bytes) -> None: ...
+    def feed(self, chunk: bytes) -> bool:
+        """Take them now; whether there is room for more. ConnectionError where the caller is gone."""
+
+    async def room(self) -> None:
+        """Wait until there is room."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Feed, and wait for room."""
 
 
 @runtime_checkable

@@ -71,8 +71,13 @@ class Answer:
         self._head = (status, self._common + pairs)
 
     async def write(self, chunk: bytes) -> None:
+        if not self.feed(chunk):
+            await self.room()
+
+    def feed(self, chunk: bytes) -> bool:
+        """Send it, behind the head if that has not left; whether the connection takes more."""
         if not chunk:
-            return  # an empty chunk would be the end
+            return True  # an empty chunk would be the end
         if not self.first_byte:
             self.first_byte = monotonic()
         head = b"" if self.state != "uncommitted" else self._commit(None)
@@ -86,8 +91,7 @@ class Answer:
             self._send(b"%b%x\r\n%b\r\n" % (head, len(chunk), chunk))
         else:
             self._send(b"%b%x\r\n" % (head, len(chunk)), chunk, b"\r\n")
-        if self._protocol.writing_paused:
-            await self._room()
+        return not self._protocol.writing_paused
 
     async def end(self, last: bytes = b"") -> "Answer":
         """The proper end, after one last piece."""
@@ -102,7 +106,7 @@ class Answer:
         elif last:
             self._send(last)
         if self._protocol.writing_paused:
-            await self._room()
+            await self.room()
         self.state = "ended"
         return self
 
@@ -143,7 +147,7 @@ class Answer:
         for piece in pieces:
             transport.write(piece)
 
-    async def _room(self) -> None:
+    async def room(self) -> None:
         """Wait until the connection takes more."""
         self._writing = True
         await self._protocol._drain_helper()
