@@ -177,7 +177,8 @@ class Telemetry:
         if record.agent is not None or (record.refusal is not None and record.route in ROUTES):
             self.tap.add(record)
         level = LEVEL[ending]
-        if record.door == "admin" and level == "info":  # probes and scrapes
+        page = record.route == "other" and record.agent is None and ending == "ok"
+        if level == "info" and (page or record.door == "admin"):  # probes and scrapes
             level = "debug"
         if level in self._written:
             self.log.write(level, self._line(record, level))

@@ -2,12 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from journeys.conftest import FREE, Running
 from needs import need
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from sidecar import settings
 from sidecar.app import Sidecar
@@ -17,13 +26,24 @@ WIDE = {"width": 1280, "height": 860}
 NARROW = {"width": 390, "height": 844}
 
 
+PLAIN = {"viewport": WIDE, "reduced_motion": "reduce"}
+
+
+class Window(NamedTuple):
+    """A browser, and the one page in it that most visits use: another takes three times as long to open."""
+
+    browser: Browser
+    page: Page
+
+
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's, without a window."""
+async def chromium() -> AsyncIterator[Window]:
+    """Debian's, without a window that one could see."""
     path = need("chromium")
     async with async_playwright() as driver:
         opened = await driver.chromium.launch(executable_path=path)
-        yield opened
+        context = await opened.new_context(**PLAIN)
+        yield Window(opened, await context.new_page())
         await opened.close()
 
 
@@ -38,9 +58,21 @@ class Chat:
         self.page, self.sidecar = page, sidecar
         self.complaints: list[str] = []
         self.strangers: list[str] = []
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._asked)
+        self._listening: list[tuple[Any, Any]] = [
+            ("console", self._heard),
+            ("pageerror", self._broke),
+            ("request", self._asked),
+        ]
+        for event, listener in self._listening:
+            page.on(event, listener)
+
+    async def leave(self) -> None:
+        for event, listener in self._listening:
+            self.page.remove_listener(event, listener)
+        await self.page.goto("about:blank")
+
+    def _broke(self, error: Error) -> None:
+        self.complaints.append(str(error))
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -103,19 +135,27 @@ class Chat:
 
 @asynccontextmanager
 async def visiting(
-    browser: Browser, agent: str, *, guide: Guide = NO_GUIDE, more: dict[str, Any] | None = None, **given: str
+    window: Window, agent: str, *, guide: Guide = NO_GUIDE, more: dict[str, Any] | None = None, **given: str
 ) -> AsyncIterator[Chat]:
-    """A sidecar before this agent, with these SIDECAR_* settings, and a browser at its page; `more` is of the visit."""
+    """A sidecar before this agent, with these SIDECAR_* settings, and the browser at its page.
+
+    `more` is of the visit (a size, headers): such a one gets a page of its own.
+    """
     named = {f"SIDECAR_{name}": value for name, value in {"PAGE": "on", "INSPECT": "on", **given}.items()}
     app = Sidecar(settings.load(FREE | {"AGENT_APP_URL": agent} | named), guide=guide)
-    context = await browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **(more or {})})
+    context = await window.browser.new_context(**{**PLAIN, **more}) if more else None
+    page = await context.new_page() if context else window.page
     await app.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            chat = Chat(await context.new_page(), Running(app, http))
-            await chat.open()
-            yield chat
-            assert chat.strangers == []
+            chat = Chat(page, Running(app, http))
+            try:
+                await chat.open()
+                yield chat
+                assert chat.strangers == []
+            finally:
+                await chat.leave()
     finally:
-        await context.close()
+        if context:
+            await context.close()
         await app.stack.aclose()

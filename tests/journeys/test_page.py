@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from journeys.browser import NARROW, WIDE, Chat, chromium, visiting
-from playwright.async_api import Browser, expect
+from journeys.browser import NARROW, WIDE, Chat, Window, chromium, visiting
+from playwright.async_api import expect
 
 from sidecar import settings, sim
 from sidecar.sim import demo
@@ -24,18 +24,18 @@ Visit = Callable[..., Awaitable[Chat]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
+async def window() -> AsyncIterator[Window]:
     async with chromium() as opened:
         yield opened
 
 
 @shared
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
+async def visit(window: Window) -> AsyncIterator[Visit]:
     """`chat = await visit(agent.url)`: see `browser.visiting`."""
     async with AsyncExitStack() as stack:
 
         async def opened(agent: str, **given: Any) -> Chat:
-            return await stack.enter_async_context(visiting(browser, agent, **given))
+            return await stack.enter_async_context(visiting(window, agent, **given))
 
         yield opened
 
