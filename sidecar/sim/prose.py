@@ -37,7 +37,7 @@ async def polite(call: Call, forward: Handler) -> Reply:
 
 """ + "\n\n".join(
     f"Paragraph {number}. The lighthouse keeper counted the ships that passed, wrote each into the book, and "
-    f"lit the lamp at dusk; on the {number}th evening the fog came in, and he counted by ear."
+    f"lit the lamp at dusk; on evening {number} the fog came in, and he counted by ear."
     for number in range(1, 9)
 )
 
