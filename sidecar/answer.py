@@ -147,6 +147,11 @@ class Answer:
         for piece in pieces:
             transport.write(piece)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the caller has yet to take what was written."""
+        return self._writing
+
     async def room(self) -> None:
         """Wait until the connection takes more."""
         self._writing = True

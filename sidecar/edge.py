@@ -14,6 +14,7 @@ from policies import answers, body, identity, outcome, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
 from policies.header_table import IDENTITY
+from policies.outcome import Ending
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
@@ -249,7 +250,9 @@ class Edge:
                 ending = await self.pumped(answer, call, reply, body)
             return answer
         except asyncio.CancelledError as left:
-            ending = "caller_stalled" if answer.stalled else (left.args[0] if left.args else "caller_left")
+            ending = (
+                "caller_stalled" if answer.stalled else (left.args[0] if left.args else gone(answer, reply))
+            )
             raise
         except Refusal as refusal:  # what the agent said cannot be told on
             ending = refusal.code
@@ -304,6 +307,13 @@ class Edge:
         for answer in list(self.open.values()):
             if answer.task is not None and answer.state != "ended":
                 answer.task.cancel("draining")
+
+
+def gone(answer: Answer, reply: Reply) -> Ending:
+    """How an answer ended whose caller has left: as it said itself, where the caller had got as far as that."""
+    watch = None if isinstance(reply.body, Body) else reply.body.watch
+    said = watch.verdict if watch and watch.terminal and not answer.waiting else "truncated"
+    return "caller_left" if said == "truncated" else said
 
 
 def said(reply: Reply, body: Body) -> Refusal:

@@ -266,3 +266,28 @@ async def test_d04_a_caller_who_leaves_closes_the_agent_in_every_phase(
     await agent.left(within=1.0)
     await sidecar.app.edge.idle.wait()
     assert (await sidecar.calls())[0]["outcome"] == "caller_left"
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/agents/default/invocations"])
+@pytest.mark.parametrize(
+    ("words", "mark", "outcome"),
+    [
+        ("step fail mid-stream", b'"error"', "agent_error"),
+        ("step completed", b"response.completed", "ok"),
+        ("step hello", b"output_item.done", "caller_left"),
+    ],
+)
+async def test_d04_who_leaves_once_the_end_was_said_has_had_the_whole_answer(
+    start: Start, agent: sim.Agent, path: str, words: str, mark: bytes, outcome: str
+) -> None:
+    sidecar = await start(agent.url)
+    answer = await sidecar.call(said(words, stream=True), path)
+    visit = await agent.called()
+    frame = b""
+    while mark not in frame:
+        visit.release()
+        frame = await answer.content.readuntil(b"\n\n")
+    answer.close()  # as the openai client does
+    await agent.left(within=1.0)
+    await sidecar.app.edge.idle.wait()
+    assert (await sidecar.calls())[0]["outcome"] == outcome

@@ -23,7 +23,12 @@ def asked(base_url, question):
             came.append(one.to_dict())
     except openai.APIError as raised:
         status = getattr(raised, "status_code", None)
-        error = {"kind": type(raised).__name__, "status": status, "message": raised.message}
+        error = {
+            "kind": type(raised).__name__,
+            "status": status,
+            "message": raised.message,
+            "body": raised.body,
+        }
     return {"told": came, "error": error}
 
 
