@@ -323,5 +323,5 @@ def test_what_is_missing_fails_in_ci_and_is_skipped_elsewhere_in_the_same_words(
 
 def test_what_is_there_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    executable(tmp_path / "node", "")
-    assert needs.need("node") == tmp_path / "node"
+    executable(tmp_path / "promtool", "")
+    assert needs.need("promtool") == tmp_path / "promtool"
