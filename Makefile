@@ -11,7 +11,7 @@ say = @printf '· %s\n' '$(1)'
 install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
 	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
 
-.PHONY: help demo test check verify bench wheel image peers askpeers record lock docs fuzz coverage format clean
+.PHONY: help demo test check verify bench wheel image peers askpeers record lock docs fuzz soak coverage format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ bench: .venv/dev ## the table of docs/performance.md, on this machine
 
 fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
 	@FUZZ=$(FUZZ) $(PY) -m pytest -p tests.fuzz -m hypothesis $(T)
+
+soak: .venv/dev ## 50,000 calls of 200 users at once, each its own user's; ARGS="5000 17": how many, and the seed
+	@PYTHONPATH=.:tests $(PY) -m soak $(ARGS) >/dev/null
 
 coverage: .venv/dev .peers/made ## the tests, with what they leave out
 	@$(PY) -m pytest $(or $(T),tests) --cov --cov-report=term-missing:skip-covered
