@@ -53,7 +53,7 @@ export class Answer {
     } else if (part.text !== text && text) Object.assign(part, { text, changed: true })
   }
 
-  call(id, { name, args, piece = '', done = false }) {
+  call(id, { name, args, piece = '' }) {
     let part = this.#calls.get(id)
     if (!part) {
       part = this.#add({ kind: 'call', id, name: '', arguments: '', output: undefined })
@@ -62,24 +62,24 @@ export class Answer {
     }
     part.name = name || part.name
     part.arguments = args ?? part.arguments + piece
-    part.done ||= done
     part.changed = true
   }
 
   result(id, output) {
     if (!this.#calls.has(id)) this.call(id, {})
-    Object.assign(this.#calls.get(id), { output: typeof output === 'string' ? output : JSON.stringify(output), changed: true })
+    const text = typeof output === 'string' ? output : JSON.stringify(output)
+    Object.assign(this.#calls.get(id), { output: text, changed: true })
     this.#writing.delete(CHAT)
   }
 
   /** A finished item: a message, a call, its result, a thought, or something that this page shows as it came. */
   item(item) {
     if (!item || typeof item !== 'object') return
-    const id = item.id ?? ''
-    if (item.type === 'message' || (!item.type && item.role)) this.settle('text', id, texts(item.content))
-    else if (item.type === 'reasoning') this.settle('thought', id, texts(item.summary?.length ? item.summary : item.content))
-    else if (item.type === 'function_call') this.call(item.call_id ?? id, { name: item.name, args: item.arguments, done: true })
-    else if (item.type === 'function_call_output') this.result(item.call_id ?? id, item.output)
+    const { type, id = '', call_id: call = id, content, summary, name, arguments: args } = item
+    if (type === 'message' || (!type && item.role)) this.settle('text', id, texts(content))
+    else if (type === 'reasoning') this.settle('thought', id, texts(summary?.length ? summary : content))
+    else if (type === 'function_call') this.call(call, { name, args })
+    else if (type === 'function_call_output') this.result(call, item.output)
     else this.#add({ kind: 'other', item })
   }
 

@@ -37,7 +37,8 @@ export function pretty(text) {
 
 /** A button that puts a text into the clipboard and says so. */
 export function copier(text, label) {
-  const button = h('button', { type: 'button', class: 'copy', 'aria-label': `Copy ${label}`, title: 'Copy' }, icon('copy'))
+  const given = { type: 'button', class: 'copy', 'aria-label': `Copy ${label}`, title: 'Copy' }
+  const button = h('button', given, icon('copy'))
   button.addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText(text)

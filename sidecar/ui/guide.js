@@ -13,7 +13,7 @@ const DEMO = [
 const PLAIN = [
   ['What it can do', 'What can you help me with?', 'A first question'],
   ['Something to read', 'Explain in three paragraphs how you work.', 'Long enough to see it stream'],
-  ['Something laid out', 'Compare two things that you know well, in a table.', 'Tables, lists and code are shown as such'],
+  ['Something laid out', 'Compare two things that you know well, in a table.', 'Tables and code are shown as such'],
 ]
 
 /** A list that the sidecar tells, or none where it cannot be asked. */
@@ -26,16 +26,13 @@ export async function listed(name) {
   }
 }
 
+/** Buttons that ask something at once. */
 export function examples(place, demo, choose) {
-  place.replaceChildren(
-    ...(demo ? DEMO : PLAIN).map(([title, say, note]) =>
-      h(
-        'li',
-        {},
-        h('button', { type: 'button', onclick: () => choose(say) }, h('strong', {}, title), h('span', { class: 'say' }, say), h('span', { class: 'note' }, note)),
-      ),
-    ),
-  )
+  const row = ([title, say, note]) => {
+    const told = [h('strong', {}, title), h('span', { class: 'say' }, say), h('span', { class: 'note' }, note)]
+    return h('li', {}, h('button', { type: 'button', onclick: () => choose(say) }, told))
+  }
+  place.replaceChildren(...(demo ? DEMO : PLAIN).map(row))
 }
 
 /** Fills the dialog; a word that is chosen goes into the message. */
@@ -44,11 +41,13 @@ export function dictionary(dialog, words, choose) {
     dialog.close()
     choose(say.replace(/ N$/, ''))
   }
-  const row = ({ say, does }) => h('li', {}, h('button', { type: 'button', onclick: () => chosen(say) }, h('code', {}, say), h('span', {}, does)))
+  const row = ({ say, does }) =>
+    h('li', {}, h('button', { type: 'button', onclick: () => chosen(say) }, h('code', {}, say), h('span', {}, does)))
   dialog.querySelector('ul').replaceChildren(...words.map(row))
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close()) // beside it
 }
 
+/** The choice of an agent, and what the chosen one does. */
 export function chooser(select, agents, described) {
   select.replaceChildren(...agents.map(({ name }) => h('option', { value: name }, name)))
   const tell = () => (described.textContent = agents.find(({ name }) => name === select.value)?.does ?? '')

@@ -13,15 +13,18 @@ const INDENTED = /^(?: {2,}|\t)/
 const WRAPPED = 60 // characters; who breaks lines by hand does it behind more
 const DEEPEST = 12 // quotes and lists inside one another; what lies deeper is shown as it came
 
+const filled = (lines, at) => lines[at].trim() !== ''
+const fenced = (lines, at, from) => at - 1 === from || !closes(lines[at - 1], lines[from])
+
 // kind · whether it begins at this line · whether it still goes on at this line, `from` being its first
 const KINDS = [
-  ['code', (lines, at) => FENCE.test(lines[at]), (lines, at, from) => at - 1 === from || !closes(lines[at - 1], lines[from])],
+  ['code', (lines, at) => FENCE.test(lines[at]), fenced],
   ['heading', (lines, at) => HEADING.test(lines[at]), () => false],
   ['rule', (lines, at) => RULE.test(lines[at]), () => false],
   ['quote', (lines, at) => QUOTE.test(lines[at]), (lines, at) => QUOTE.test(lines[at])],
   ['list', (lines, at) => ITEM.test(lines[at]), listed],
   ['table', isTable, (lines, at) => lines[at].includes('|')],
-  ['paragraph', (lines, at) => lines[at].trim() !== '', (lines, at) => lines[at].trim() !== '' && !interrupts(lines, at)],
+  ['paragraph', filled, (lines, at) => filled(lines, at) && !interrupts(lines, at)],
 ]
 
 /** The blocks of a text, each {kind, lines}; one that is still being written is the last. */
@@ -67,16 +70,17 @@ const ELEMENTS = {
     return h('figure', { class: 'code' }, bar, h('pre', { tabindex: 0, 'aria-label': 'Code' }, h('code', {}, body)))
   },
   heading([line]) {
-    const [, marks, text] = line.match(HEADING)
-    return h(`h${Math.min(marks.length + 3, 6)}`, { class: `level${Math.min(marks.length, 4)}`, dir: 'auto' }, inline(text.replace(/[ \t]+#+$/, '')))
+    const [, { length: level }, text] = line.match(HEADING)
+    const given = { class: `level${Math.min(level, 4)}`, dir: 'auto' }
+    return h(`h${Math.min(level + 3, 6)}`, given, inline(text.replace(/[ \t]+#+$/, ''))) // below the page's own
   },
   rule: () => h('hr'),
   quote: (lines) => h('blockquote', {}, elements(lines.map((line) => line.replace(QUOTE, '')).join('\n'))),
   list: (lines) => {
-    const first = lines[0].match(ITEM)
-    const number = parseInt(first[2], 10)
-    const ordered = !Number.isNaN(number)
-    return h(ordered ? 'ol' : 'ul', { start: ordered && number !== 1 && number }, items(lines, first[1].length).map(item))
+    const [, indent, mark] = lines[0].match(ITEM)
+    const start = parseInt(mark, 10)
+    const found = items(lines, indent.length).map(item)
+    return Number.isNaN(start) ? h('ul', {}, found) : h('ol', { start: start !== 1 && `${start}` }, found)
   },
   table(lines) {
     const [head, , ...rows] = lines.map(cells)

@@ -36,7 +36,8 @@ function begin(text) {
   const turn = { text, agent: $('agent').value || 'default' }
   for (const { panel } of turns) panel?.fold()
   turns.push(turn)
-  turn.element = h('article', { class: 'turn' }, h('div', { class: 'asked' }, h('h3', { class: 'unseen' }, 'You'), h('p', { dir: 'auto' }, text)))
+  const asked = h('div', { class: 'asked' }, h('h3', { class: 'unseen' }, 'You'), h('p', { dir: 'auto' }, text))
+  turn.element = h('article', { class: 'turn' }, asked)
   $('turns').append(turn.element)
   started(true)
   return answered(turn)
@@ -80,7 +81,8 @@ async function answered(turn) {
   const again = () => !asking && answered(turn)
   view.finish(state, answer, trouble, again)
   if (asking === controller) busy(null)
-  status({ done: `The answer is complete. ${answer.text.slice(0, 400)}`, stopped: 'Stopped.', failed: `Error. ${trouble?.message}` }[state])
+  const news = { done: `The answer is complete. ${answer.text.slice(0, 400)}`, failed: `Error. ${trouble?.message}` }
+  status(news[state] ?? 'Stopped.')
   await turn.panel?.load(requestId, { settled: true })
   follow.keep()
 }

@@ -102,8 +102,9 @@ const PARTS = {
   },
 }
 
-function card(drawing, summary, ...body) {
-  return h('details', { class: 'card' }, h('summary', {}, icon(drawing), summary, icon('fold')), h('div', { class: 'inside' }, body))
+function card(drawing, title, ...body) {
+  const summary = h('summary', {}, icon(drawing), title, icon('fold'))
+  return h('details', { class: 'card' }, summary, h('div', { class: 'inside' }, body))
 }
 
 function troubled({ code, status, message, said, requestId, agentStatus }, again) {
@@ -113,11 +114,8 @@ function troubled({ code, status, message, said, requestId, agentStatus }, again
     agentStatus && h('span', {}, `the agent answered ${agentStatus}`),
     requestId && h('span', { class: 'id' }, 'request ', h('code', {}, requestId), copier(requestId, 'the request id')),
   ]
-  return h(
-    'div',
-    { class: 'trouble', role: 'group', 'aria-label': 'Error' },
-    icon('alert'),
-    h('div', {}, h('p', { class: 'what' }, message), said && h('p', { class: 'said' }, said), h('p', { class: 'facts' }, facts)),
-    again && h('button', { type: 'button', class: 'plain', onclick: again }, 'Try again'),
-  )
+  const line = (name, text) => h('p', { class: name }, text)
+  const told = [line('what', message), said && line('said', said), line('facts', facts)]
+  const retry = h('button', { type: 'button', class: 'plain', onclick: again }, 'Try again')
+  return h('div', { class: 'trouble', role: 'group', 'aria-label': 'Error' }, icon('alert'), h('div', {}, told), retry)
 }

@@ -318,6 +318,15 @@ async def test_nobody_sees_another_callers_call(visit: Visit, agent: sim.Agent) 
             assert (await answer.json()).get("error") == ("no_such_call" if status == 404 else None)
 
 
+async def test_cause_and_next_step_stand_there_where_errors_are_told_in_full(
+    visit: Visit, agent: sim.Agent
+) -> None:
+    chat = await visit(agent.url, ERRORS="full")
+    await chat.asked("html", "failed")
+    await expect(chat.fact("Cause")).to_contain_text(agent.url.partition("//")[2])
+    await expect(chat.fact("Next")).not_to_be_empty()
+
+
 async def test_a_sleeping_agent_is_said_to_sleep_while_one_waits(visit: Visit, agent: sim.Agent) -> None:
     chat = await visit(agent.url)
     agent.sleep()

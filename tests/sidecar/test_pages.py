@@ -12,7 +12,7 @@ from yarl import URL
 
 from sidecar import settings
 from sidecar.app import Sidecar
-from sidecar.pages import UI, Guide
+from sidecar.pages import UI, Guide, pages
 from sidecar.sim.script import spoken
 
 FREE = {f"SIDECAR_{door}PORT": "0" for door in ("", "EGRESS_", "ADMIN_")}
@@ -156,6 +156,15 @@ async def test_each_setting_serves_its_own_paths(
     paths = {"/", "/index.html", "/_sidecar/page/page.js", "/_sidecar/page/", "/_sidecar/page/index.html"}
     for path in paths | {"/_sidecar/agents", "/_sidecar/words", "/api/agents"}:
         assert (await one.ask(path)).status == (200 if path in served else 404), path
+
+
+async def test_the_page_is_never_over_a_frontend(front: Serve) -> None:
+    app = (await front(PAGE="on", INSPECT="on")).app
+    fronting = app.settings.model_copy(update={"frontend_url": "http://127.0.0.1:3", "front_routes": ()})
+    found = pages(fronting, app.agents, app.telemetry)
+    assert found("/") is None
+    assert found("/_sidecar/page/page.js") is None
+    assert found("/_sidecar/calls/one") is not None
 
 
 @pytest.mark.parametrize(("inspect", "code"), [("on", "no_such_call"), ("off", "no_such_route")])
