@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from policies.chunks import Chunks
 from policies.items import Items
+from policies.loose import Value, member, word
 from policies.refusal import Refusal
-from policies.synthesis import Value, dicts
 
 ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 OPENINGS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -44,17 +44,13 @@ class Collected:
         if isinstance(value.get("choices"), list):
             self._chunks.add(value)
         elif kind == "response.output_text.delta":
-            ident, said = value.get("item_id"), value.get("delta")
-            self._items.delta(
-                ident if isinstance(ident, str) else None, said if isinstance(said, str) else ""
-            )
+            self._items.delta(word(value.get("item_id")) or None, word(value.get("delta")))
         elif kind == "response.output_item.done":
-            for item in dicts([value.get("item")]):
+            if item := member(value, "item"):
                 self._items.finished(item)
         elif kind in ENDS or kind in OPENINGS:
             self._ended = self._ended or kind in ENDS
-            if isinstance(value.get("response"), dict):
-                self._response = value["response"]
+            self._response = member(value, "response") or self._response
         elif not kind.startswith("response.") and set(value) - {"trace_id", "custom_outputs"}:
             self._others.append(value)
 
@@ -64,7 +60,7 @@ class Collected:
             raise Refusal(502, "truncated", detail="The agent's stream ended without its closing mark.")
         if self._chunks:
             return self._with_extra(self._chunks.value())
-        output = self._items.output()
+        output: Any = self._items.output()
         if self._others and not (output or self._response):
             return self._only_other()
         answer: Value = {"object": "response"} | self._response
@@ -72,16 +68,13 @@ class Collected:
         return self._with_extra(answer)
 
     def _beside(self, value: Value) -> None:
-        if isinstance(custom := value.get("custom_outputs"), dict):
+        if custom := member(value, "custom_outputs"):
             self._extra["custom_outputs"] = self._extra.get("custom_outputs", {}) | custom
-        if "trace_id" in value and "type" not in value:
+        if "trace_id" in value:
             self._extra["metadata"] = {"trace_id": value["trace_id"]}
 
     def _with_extra(self, answer: Value) -> Value:
-        for key, part in self._extra.items():
-            known = answer.get(key)
-            answer[key] = part | known if isinstance(known, dict) else part
-        return answer
+        return answer | {key: part | member(answer, key) for key, part in self._extra.items()}
 
     def _only_other(self) -> Value:
         if len(self._others) > 1:
@@ -95,9 +88,9 @@ class Collected:
 def _failure(value: Value, kind: str) -> str | None:
     """What an error says; None where the event is none."""
     if kind == "response.failed":
-        value = next(iter(dicts([value.get("response")])), value)
+        value = member(value, "response")
     elif kind != "error" and ("type" in value or value.get("error") in (None, False, {})):
         return None
-    error = value.get("error")
-    said = error.get("message") if isinstance(error, dict) else value.get("message") or error
-    return said if isinstance(said, str) else ""
+    return (
+        word(member(value, "error").get("message")) or word(value.get("message")) or word(value.get("error"))
+    )

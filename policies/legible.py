@@ -2,20 +2,21 @@
 
 from typing import Any, Final
 
-from policies.synthesis import Value, deltas, dicts
+from policies.loose import Value, dicts, member, word
+from policies.synthesis import deltas
 
-DELTAS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
-ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+DELTAS: Final = ("response.output_text.delta", "response.refusal.delta")
+ENDS: Final = ("response.completed", "response.incomplete")
 
 
 class Legible:
-    """Follows one stream of Responses events. Agents' ids are not to be relied on: a delta since the last
-    finished message counts for the next one, whatever it is called."""
+    """Follows the events of one stream. Agents' ids are not to be relied on: a delta since the last finished
+    message counts for the next one, whatever it is called."""
 
     __slots__ = ("_fresh", "_ids", "_spoke")
 
     def __init__(self) -> None:
-        self._ids: set[Any] = set()  # of items that were told in deltas
+        self._ids: set[str] = set()  # of items that were told in deltas
         self._fresh = False  # there was a delta since the last finished message
         self._spoke = False
 
@@ -25,16 +26,14 @@ class Legible:
         said: list[Value] = []
         if kind in DELTAS:
             self._fresh = self._spoke = True
-            if isinstance(value.get("item_id"), str):
-                self._ids.add(value["item_id"])
-        elif kind == "response.output_item.done":
-            for item in dicts([value.get("item")]):
-                if item.get("type") == "message":
-                    known, self._fresh = self._fresh or item.get("id") in self._ids, False
-                    said = [] if known else list(deltas(item, value.get("output_index", 0)))
+            self._ids.add(word(value.get("item_id")))
+        elif kind == "response.output_item.done" and member(value, "item").get("type") == "message":
+            item = member(value, "item")
+            if not self._fresh and word(item.get("id")) not in self._ids:
+                said = list(deltas(item, value.get("output_index", 0)))
+            self._fresh = False
         elif kind in ENDS and not self._spoke:
-            for response in dicts([value.get("response")]):
-                for index, item in enumerate(dicts(response.get("output"))):
-                    said += deltas(item, index)
+            output = dicts(member(value, "response").get("output"))
+            said = [delta for index, item in enumerate(output) for delta in deltas(item, index)]
         self._spoke = self._spoke or bool(said)
         return said
