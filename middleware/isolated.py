@@ -9,21 +9,20 @@ def isolated(name: str, plugin: Middleware, recorder: Recorder, *, sees_token: b
     """The plug-in as a layer that fails closed: what it raises is raised, never swallowed."""
 
     async def middleware(call: Call, forward: Handler) -> Reply:
-        token = call.caller.token
-        hidden = token is not None and not sees_token
+        shown = call if sees_token else call._replace(caller=call.caller._replace(token=None))
         passed_on: BaseException | None = None
 
         async def onward(inner: Call) -> Reply:
             nonlocal passed_on
-            if hidden:
-                inner = inner._replace(caller=inner.caller._replace(token=token))
+            if not sees_token:  # the token goes on with whom it came with, and with nobody else
+                who = inner.caller._replace(token=None)
+                inner = inner._replace(caller=call.caller if who == shown.caller else who)
             try:
                 return await forward(inner)
             except Exception as error:
                 passed_on = error
                 raise
 
-        shown = call._replace(caller=call.caller._replace(token=None)) if hidden else call
         try:
             reply = await plugin(shown, onward)
             if not isinstance(reply, Reply):
