@@ -7,6 +7,7 @@ where the connection says that it is full.
 """
 
 import asyncio
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import monotonic, time
@@ -42,9 +43,29 @@ class Answer:
     """
 
     __slots__ = (
-        "_began", "_bodiless", "_chunked", "_common", "_head", "_moved", "_protocol", "_quiet_since", "_seen",
-        "_writing", "early", "first_byte", "keep_alive", "opening", "patience", "request", "size", "stalled",
-        "state", "status", "task", "watch",
+        "_began",
+        "_bodiless",
+        "_chunked",
+        "_common",
+        "_head",
+        "_may_open",
+        "_moved",
+        "_protocol",
+        "_quiet_since",
+        "_seen",
+        "_writing",
+        "early",
+        "first_byte",
+        "keep_alive",
+        "opening",
+        "patience",
+        "request",
+        "size",
+        "stalled",
+        "state",
+        "status",
+        "task",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs) -> None:
@@ -52,11 +73,12 @@ class Answer:
         self.task = asyncio.current_task()
         self.state: State = "uncommitted"
         self.keep_alive = request.keep_alive
-        self.opening: Headers | None = None  # set where the caller waits for an event stream
+        self.opening: Headers | None = None  # where the caller waits for an event stream: how it begins
         self.watch: Watch | None = None
         self.early = self.stalled = False
         self.size = self.status = 0
         self.first_byte = 0.0
+        self._may_open: Callable[[], bool] = bool
         self._protocol = request.protocol
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
@@ -69,6 +91,10 @@ class Answer:
     def head(self, status: int, pairs: Pairs) -> None:
         """What the answer will start with, unless it has begun: the common headers, then these."""
         self._head = (status, self._common + pairs)
+
+    def expect(self, opening: Headers, may_open: Callable[[], bool]) -> None:
+        """The caller waits for an event stream: it may be begun so before the agent answers, as soon as it may."""
+        self.opening, self._may_open = opening, may_open
 
     async def write(self, chunk: bytes) -> None:
         if not self.feed(chunk):
@@ -181,7 +207,11 @@ class Answer:
         elif self._protocol.transport is None or self._protocol.transport.is_closing():
             return  # the handler is being told
         elif self.state == "uncommitted":
-            if at - self._began >= self.patience.commit_after and self.opening is not None:
+            if (
+                at - self._began >= self.patience.commit_after
+                and self.opening is not None
+                and self._may_open()
+            ):
                 self.head(200, list(self.opening.items()))
                 self.early, self._quiet_since = True, at
                 self._send(self._commit(None))

@@ -10,6 +10,7 @@ from typing import Final
 
 import uvloop
 
+from middleware.credentials import OURS
 from middleware.dialects.chat import chat
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.responses import responses
@@ -23,6 +24,7 @@ from sidecar import plugins
 from sidecar.admin import Admin
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
+from sidecar.asking import Asking
 from sidecar.chains import BUILT_IN, chains
 from sidecar.doors import CannotListen, Listener
 from sidecar.edge import Edge
@@ -104,14 +106,19 @@ class Sidecar:
         return Edge(
             chat=for_chats,
             relay=for_relays,
-            agents=self.agents,
+            asking=Asking(
+                self.agents, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout
+            ),
             dialects=dialects,
             telemetry=self.telemetry,
             sweep=self.sweep,
             patience=Patience(settings.commit_after, settings.keepalive, settings.write_timeout),
-            max_body=settings.max_body,
-            body_timeout=settings.body_timeout,
+            in_hand=self.in_hand,
         )
+
+    def in_hand(self, agent: Agent) -> bool:
+        """Whether this agent's credential is at hand, or it needs none of ours."""
+        return agent.auth not in OURS or self.tokens.ready(agent) is not None
 
     async def _open(self) -> None:
         settings, telemetry = self.settings, self.telemetry

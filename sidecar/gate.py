@@ -120,7 +120,8 @@ class Doorkeeper:
         try:
             response = await page(request, caller)
             response.headers.setdefault("Server", "sidecar")
-            self.telemetry.finish(record, "ok" if response.status < 400 else "refused_input", response.status)
+            wrong = 400 <= response.status < 500  # 503 is what /readyz says, and says well
+            self.telemetry.finish(record, "refused_input" if wrong else "ok", response.status)
             return response
         except asyncio.CancelledError:
             self.telemetry.finish(record, "caller_left")

@@ -1,0 +1,143 @@
+"""A request at a door, made into a call: its body read once, its headers picked, its agent found."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from middleware.exchange import EMPTY, Body, Call, Headers, headers
+from middleware.kit import Agents
+from policies import body, identity, trace
+from policies import headers as header_policy
+from policies.agent import Agent, Caller
+from policies.paths import Route
+from policies.refusal import Refusal
+from sidecar.noise import noise, uuid
+from sidecar.sweep import Deadline, Sweep
+
+NOBODY = Agent("", "")
+
+
+class Uploading:
+    """A relay's request body, read from the caller as the agent takes it."""
+
+    __slots__ = ("_content", "length")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._content, self.length = request.content, request.content_length
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await self._content.readany():
+            yield chunk
+
+
+class Asking:
+    """Makes calls of requests. Whatever is wrong with one is a Refusal before any agent hears of it."""
+
+    def __init__(self, agents: Agents, sweep: Sweep, *, max_body: int, body_timeout: float) -> None:
+        self.agents, self.sweep = agents, sweep
+        self.max_body, self.body_timeout = max_body, body_timeout
+
+    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
+        raw = await self.raw(request) if route.dialect else None
+        wants: bool | None = None
+        payload: Any = EMPTY
+        name = route.agent
+        if route.dialect == "chat":
+            value = body.read(raw or b"")
+            if (
+                name is None
+                and len(self.agents) > 1
+                and isinstance(value, dict)
+                and isinstance(value.get("agent"), str)
+            ):
+                name = value["agent"]
+                raw = body.without(raw or b"", "agent")
+                value = {key: part for key, part in value.items() if key != "agent"}
+            wants = body.wants_stream(value, request.headers.get("Accept"), default=None)
+            payload = Body(raw, value=value)
+        elif route.dialect and raw:
+            value = body.read(raw)
+            if isinstance(value, dict) and ("input" in value or "messages" in value):
+                agent = self.agent(name)
+                wants = body.wants_stream(value, None, default=agent.stream_default == "sse")
+            payload = Body(raw, value=value)
+        elif request.body_exists:
+            payload = Uploading(request)
+        agent = self.agent(name)
+        return Call(
+            agent,
+            caller,
+            route.dialect or "responses",
+            request.method,
+            route.target,
+            self.headers(request, agent, wants, request_id),
+            payload,
+            wants,
+            request_id,
+        )
+
+    def agent(self, name: str | None) -> Agent:
+        if name is None:
+            if not len(self.agents):
+                raise Refusal(500, "not_configured")
+            name = "default"
+        return self.agents.get(name) or NOBODY._replace(name=name)
+
+    def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
+        """What leaves for the agent, credentials aside."""
+        given = request.headers
+        pairs = (
+            header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
+        )
+        parent = given.getall("traceparent", ())
+        traced = trace.continued_or_new(
+            ",".join(parent), ",".join(given.getall("tracestate", ())) if parent else None, noise(48)
+        )
+        pairs.append(("traceparent", traced.traceparent))
+        if traced.tracestate:
+            pairs.append(("tracestate", traced.tracestate))
+        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or uuid()))
+        return headers(*pairs)
+
+    async def raw(self, request: web.BaseRequest) -> bytes:
+        """The whole body of a chat, within the bound, as long as it keeps arriving."""
+        if not request.body_exists:
+            return b""
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
+        if (request.content_length or 0) > self.max_body:
+            raise self.too_large()
+        if request.content.is_eof():  # it came with its head, as nearly every chat does
+            return request.content.read_nowait()
+        return await self.arriving(request)
+
+    async def arriving(self, request: web.BaseRequest) -> bytes:
+        deadline = Deadline(asyncio.current_task(), "body_timeout")
+        self.sweep.items.add(deadline)
+        raw = bytearray()
+        try:
+            while True:
+                deadline.at = asyncio.get_running_loop().time() + self.body_timeout
+                if not (chunk := await request.content.readany()):
+                    return bytes(raw)
+                raw += chunk
+                if len(raw) > self.max_body:
+                    raise self.too_large()
+        except asyncio.CancelledError:
+            if not deadline.caught():
+                raise
+            raise Refusal(408, "body_timeout", hint="SIDECAR_BODY_TIMEOUT moves the limit.") from None
+        except web.RequestPayloadError:
+            raise Refusal(400, "bad_request") from None
+        finally:
+            self.sweep.items.discard(deadline)
+
+    def too_large(self) -> Refusal:
+        return Refusal(
+            413,
+            "body_too_large",
+            detail=f"The body is larger than {self.max_body} bytes.",
+            hint="SIDECAR_MAX_BODY moves the limit.",
+        )

@@ -1,0 +1,106 @@
+"""A reply, told to its caller: whole, as it arrives, or as the last word that can still be said."""
+
+import asyncio
+from collections.abc import Mapping
+
+from middleware.dialects.dialect import Dialect
+from middleware.dialects.told import Refused
+from middleware.exchange import Body, Call, Pairs, Reply, Stream
+from policies import answers, outcome
+from policies import headers as header_policy
+from policies.outcome import Ending
+from policies.refusal import Refusal
+from sidecar.answer import Answer
+from sidecar.telemetry import Record, Telemetry
+
+
+class Telling:
+    """Tells replies. Closes each, with how it ended."""
+
+    def __init__(self, dialects: Mapping[str, Dialect], telemetry: Telemetry) -> None:
+        self.dialects, self.telemetry = dialects, telemetry
+
+    async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> Answer:
+        ending = "internal_error"
+        try:
+            body = reply.body
+            if not isinstance(body, Body):
+                record.streaming = answers.is_sse(reply.headers.get("Content-Type", ""))
+                ending = await self.pumped(answer, call, reply, body)
+            elif answer.early:
+                refusal = said(reply, body)
+                ending = outcome.outcome(refusal.code)
+                await self.last_word(answer, call, refusal)
+            else:
+                answer.head(reply.status, told(call, reply))
+                await answer.end(body.raw)
+                ending = "ok"
+            return answer
+        except asyncio.CancelledError as left:
+            ending = (
+                "caller_stalled" if answer.stalled else (left.args[0] if left.args else gone(answer, reply))
+            )
+            raise
+        except Refusal as refusal:  # what the agent said cannot be told on
+            ending = refusal.code
+            return await self.last_word(answer, call, refusal)
+        except ConnectionError:  # the caller's side: its connection is gone
+            ending = "caller_stalled" if answer.stalled else "caller_left"
+            return answer.break_off()
+        finally:
+            record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
+            await reply.close(ending)
+
+    async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
+        """Everything the stream brings, and how it ended."""
+        answer.head(reply.status, told(call, reply))
+        answer.watch = stream.watch
+        try:
+            await stream.pump(answer)
+        except Refusal as refusal:
+            await self.last_word(answer, call, refusal)
+            return refusal.code
+        if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
+            await self.last_word(answer, call, Refusal(502, "truncated"))
+            return "truncated"
+        await answer.end()
+        return stream.watch.verdict
+
+    async def last_word(self, answer: Answer, call: Call, refusal: Refusal) -> Answer:
+        """Whatever can still be said: a whole refusal, a typed last frame, or a visible break."""
+        self.telemetry.refused(call, refusal)
+        dialect = self.dialects[call.dialect]
+        if answer.state == "uncommitted":
+            reply = dialect.refuse(refusal, call)
+            answer.head(reply.status, list(reply.headers.items()))
+            return await answer.end(reply.body.raw if isinstance(reply.body, Body) else b"")
+        frame = (
+            dialect.last_word(refusal, call.request_id) if call.wants_stream and dialect.terminal else None
+        )
+        if frame is None or not (answer.watch is None or answer.watch.between_frames):
+            return answer.break_off()
+        return await answer.end(frame)
+
+
+def told(call: Call, reply: Reply) -> Pairs:
+    """The headers of an answer; only a relay's may lead the caller elsewhere in its agent."""
+    return header_policy.answer(
+        reply.headers, call.agent.url, call.target if call.wants_stream is None else ""
+    )
+
+
+def gone(answer: Answer, reply: Reply) -> Ending:
+    """How an answer ended whose caller has left: as it said itself, where the caller had got as far as that."""
+    watch = None if isinstance(reply.body, Body) else reply.body.watch
+    said = watch.verdict if watch and watch.terminal and not answer.waiting else "truncated"
+    return "caller_left" if said == "truncated" else said
+
+
+def said(reply: Reply, body: Body) -> Refusal:
+    """A whole reply, put as a refusal: what a stream that has begun can still say of it."""
+    if isinstance(body, Refused):
+        return body.refusal
+    text = body.raw[:500].decode("utf-8", "replace")
+    return Refusal(
+        reply.status, outcome.of_answer(reply.status), detail=f"The agent answered {reply.status}: {text}"
+    )
