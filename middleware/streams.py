@@ -1,8 +1,8 @@
 """Streams that are ours: told by us, told again in frames that everybody reads, or with a last word added."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
-from typing import Final
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
 
 from middleware.exchange import Sink, Stream
 from middleware.sse import Event, Reader, first_frame_end, frame, reframed
@@ -10,6 +10,7 @@ from middleware.watch import Watch
 from policies.legible import Legible
 from policies.refusal import Refusal
 
+T = TypeVar("T")
 HELD: Final = 4096  # bytes of a first frame that are waited for
 ENDS: Final = (b"[DONE]", b"response.completed", b"response.failed", b"response.incomplete", b"finish_reason")
 
@@ -32,17 +33,18 @@ class Told:
             self._held.append(more)
         return held
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         held, self._held = self._held, []
-        for chunk in held:
-            yield chunk
-        async for chunk in self._frames:
-            self.watch.seen(chunk)
-            yield chunk
+        async with _closing(self._frames) as frames:
+            for chunk in held:
+                yield chunk
+            async for chunk in frames:
+                self.watch.seen(chunk)
+                yield chunk
 
     async def events(self) -> AsyncIterator[Event]:
         reader = Reader()
-        async with aclosing(self.chunks()) as chunks:
+        async with _closing(self.chunks()) as chunks:
             async for chunk in chunks:
                 for event in reader.feed(chunk):
                     yield event
@@ -50,7 +52,7 @@ class Told:
             yield event
 
     async def pump(self, sink: Sink) -> None:
-        async with aclosing(self.chunks()) as chunks:
+        async with _closing(self.chunks()) as chunks:
             async for chunk in chunks:
                 await sink.write(chunk)
 
@@ -95,15 +97,17 @@ class Insisting:
         self.watch.seen(word)
         return word
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        async for chunk in self._inner.chunks():
-            yield chunk
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async with _closing(self._inner.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
         if word := self._word():
             yield word
 
     async def events(self) -> AsyncIterator[Event]:
-        async for event in self._inner.events():
-            yield event
+        async with _closing(self._inner.events()) as events:
+            async for event in events:
+                yield event
         for event in Reader().feed(self._word()):
             yield event
 
@@ -120,9 +124,20 @@ async def _later(frames: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def _legible(inner: Stream) -> AsyncIterator[bytes]:
     legible = Legible()
-    async for event in inner.events():
-        try:
-            missing = legible.missing(event.value())
-        except ValueError:
-            missing = []
-        yield b"".join([*(frame(delta) for delta in missing), reframed(event)])
+    async with _closing(inner.events()) as events:
+        async for event in events:
+            try:
+                missing = legible.missing(event.value())
+            except ValueError:
+                missing = []
+            yield b"".join([*(frame(delta) for delta in missing), reframed(event)])
+
+
+@asynccontextmanager
+async def _closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """A reader who leaves early ends the source at once, and not when the collector finds it."""
+    try:
+        yield source
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()

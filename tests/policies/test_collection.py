@@ -140,7 +140,7 @@ def test_any_events_at_all_end_in_an_answer_or_in_a_refusal(values: list[Any], e
     with contextlib.suppress(Refusal):
         assert isinstance(folded(values, ended), dict)
         return
-    with pytest.raises(Refusal, match="agent_error|truncated|agent_protocol_error"):
+    with pytest.raises(Refusal, match=r"agent_error|truncated|agent_protocol_error"):
         folded(values, ended)
 
 
