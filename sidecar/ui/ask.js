@@ -59,9 +59,9 @@ async function refused(response, signal) {
   }
   const body = parsed(text)
   if (typeof body?.error === 'string') {
-    const { error: code, detail, hint, agent_status: agentStatus, accepted } = body
-    const message = detail ?? (accepted ? `The sidecar expects ${accepted.join(' or ')}.` : code)
-    return /^[a-z_]+$/.test(code) ? { code, status, message, said: hint, agentStatus } : { status, message: code }
+    const { error: code, detail, hint, agent_status: agentStatus } = body
+    if (!/^[a-z_]+$/.test(code)) return { status, message: code } // a sentence, as some errors are
+    return { code, status, message: detail ?? `The sidecar answered with status ${status}.`, said: hint, agentStatus }
   }
   const said = body?.detail ?? body?.message ?? body?.error?.message ?? text
   const message = `The agent refused the request with status ${status}.`
