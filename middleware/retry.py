@@ -73,7 +73,9 @@ def retry(
             try:
                 reply = await forward(call)
             except Refusal as refusal:
-                rule = policy.unsent(refusal.code, refusal.sent)
+                rule = policy.unsent(refusal.code, refusal.sent) or policy.stale(
+                    refusal, call.method, _size(call)
+                )
                 if rule is None or (isinstance(call.body, Unread) and call.body.begun):
                     raise
                 failure = refusal
@@ -95,6 +97,10 @@ def retry(
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware
+
+
+def _size(call: Call) -> int | None:
+    return len(call.body.raw) if isinstance(call.body, Body) else None
 
 
 def _not_run(call: Call, reply: Reply, known: Known, began: float, now: float) -> bool:

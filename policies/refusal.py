@@ -12,6 +12,7 @@ class Refusal(Exception):
     `hint`     what to do next, a command where there is one; same audience as `detail`
     `agent_status`  the status an agent answered, where it answered
     `sent`     what had left for the agent when it broke: the only ground on which a call is repeated (DESIGN §10)
+    `stale`    it broke on a connection kept from an earlier call, before a byte of an answer: likely unread
     `retry_after`   seconds, becomes the header of that name
     `extra`    further members of the error body, told to everybody
     """
@@ -25,6 +26,7 @@ class Refusal(Exception):
         hint: str | None = None,
         agent_status: int | None = None,
         sent: Sent = "full",
+        stale: bool = False,
         retry_after: int | None = None,
         **extra: Any,
     ) -> None:
@@ -35,6 +37,7 @@ class Refusal(Exception):
         self.hint = hint
         self.agent_status = agent_status
         self.sent: Sent = sent
+        self.stale = stale
         self.retry_after = retry_after
         self.extra = extra
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from policies import answers, signatures
-from policies.refusal import Sent
+from policies.refusal import Refusal, Sent
 
 EVERY: Final = 2.0  # seconds between questions to an agent that sleeps
 PROBES: Final = ("/agent/info", "/health")
@@ -38,6 +38,8 @@ UNSENT: Final[Mapping[str, Rule]] = {
     "agent_protocol_error": Rule(3, False),
 }
 ASLEEP: Final = Rule(1, True)
+ONCE_MORE: Final = Rule(2, False)
+REPEATABLE: Final = frozenset({"GET", "HEAD"})
 
 
 class Answer(NamedTuple):
@@ -54,6 +56,14 @@ class Answer(NamedTuple):
 def unsent(code: str, sent: Sent) -> Rule | None:
     """The rule for a failure before anything was sent; None where there is no second try."""
     return UNSENT.get(code) if sent == "none" else None
+
+
+def stale(refusal: Refusal, method: str, size: int | None) -> Rule | None:
+    """The rule for a request whose kept connection died before an answer: it may have run, so only what reads.
+
+    `size` of the body, None where it cannot be read again.
+    """
+    return ONCE_MORE if refusal.stale and method in REPEATABLE and size == 0 else None
 
 
 def pause(tries: int, spread: float) -> float:

@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
-QUIET = 0.5  # seconds of idleness after which the socket itself is asked whether the agent has closed
+QUIET: Final = 0.005  # seconds of idleness after which the socket itself is asked whether the agent has closed
 
 
 class Asking(Protocol):

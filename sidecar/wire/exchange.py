@@ -206,7 +206,8 @@ class Exchange:
             return
         if isinstance(error, Fault):
             sent = "partial" if self._connection.full else self.sent
-            error = told(error, self._call.agent, sent, self._setting.proxied)
+            stale = self.reused and not self.heard and error.code == "agent_broke_off"
+            error = told(error, self._call.agent, sent, stale=stale, proxied=self._setting.proxied)
         self.abort()
         if self._arriving is not None:
             self._arriving.finish(error)

@@ -26,7 +26,7 @@ class Malformed(Fault):
         super().__init__("agent_protocol_error", reason)
 
 
-def told(fault: Fault, agent: Agent, sent: Sent, proxied: bool = False) -> Refusal:
+def told(fault: Fault, agent: Agent, sent: Sent, *, stale: bool = False, proxied: bool = False) -> Refusal:
     """The refusal for this call. `proxied`: whether the environment names a proxy that is not used here."""
     code = fault.code
     detail, hint = hints.explain(code, agent=agent, reason=fault.reason)
@@ -34,11 +34,5 @@ def told(fault: Fault, agent: Agent, sent: Sent, proxied: bool = False) -> Refus
         detail = f"{fault.reason} {detail}"
     elif proxied and code in UNREACHED and agent.url.startswith("https:"):
         hint = (hint or "") + PROXIED
-    return Refusal(
-        status(code),
-        code,
-        detail=detail,
-        hint=hint,
-        sent=sent,
-        retry_after=1 if code == "overloaded" else None,
-    )
+    later = 1 if code == "overloaded" else None
+    return Refusal(status(code), code, detail=detail, hint=hint, sent=sent, stale=stale, retry_after=later)

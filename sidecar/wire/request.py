@@ -24,14 +24,13 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
     host = "" if "host" in headers else f"Host: {authority}\r\n"
     text = f"{method} {path} HTTP/1.1\r\n{host}{''.join(fields)}{framing}\r\n"
     lines = len(fields) + 2 + (host != "") + (framing != "")
-    if text.count("\n") != lines or text.count("\r") != lines or "\0" in text or " " in path:
-        raise Refusal(
-            400,
-            "bad_request",
-            detail="The path or a header holds a character that HTTP forbids.",
-            sent="none",
-        )
-    return text.encode("utf-8", "surrogateescape")
+    if text.count("\n") == lines == text.count("\r") and "\0" not in text and " " not in path:
+        try:
+            return text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+            pass
+    detail = "The path or a header holds a character that HTTP forbids."
+    raise Refusal(400, "bad_request", detail=detail, sent="none")
 
 
 def length(method: str, size: int) -> str:

@@ -60,7 +60,7 @@ class Wire:
             return reply
         except Fault as fault:
             result = fault.code
-            raise told(fault, call.agent, "none", self._setting.proxied) from fault
+            raise told(fault, call.agent, "none", proxied=self._setting.proxied) from fault
         except Refusal as refusal:
             result = refusal.code
             raise
