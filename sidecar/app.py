@@ -47,12 +47,10 @@ USUAL: Final = (("front", "/api/chat"), ("egress", "/agents/{agent}/invocations"
 class Sidecar:
     """One process. `await start()` returns when every door accepts; `await stop()` when every socket is closed."""
 
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str] | None = None, guide: Guide = NO_GUIDE
-    ) -> None:
+    def __init__(self, settings: Settings, *, guide: Guide = NO_GUIDE, reach: int = 0) -> None:
+        """`guide` is what the chat page tells of the demo; `reach`: how many ports further a door may go."""
         self.settings = settings
-        self.guide = guide
-        self.environ = environ or {}
+        self.guide, self.reach = guide, reach
         self.lifetime = Lifetime()
         self.agents: Snapshot = snapshot(settings)
         self.sweep = Sweep()
@@ -158,7 +156,13 @@ class Sidecar:
         }
         for door, (host, port) in places.items():
             listener = Listener(
-                door, host, port, keepers[door], max_body=settings.max_body, malformed=self.malformed
+                door,
+                host,
+                port,
+                keepers[door],
+                max_body=settings.max_body,
+                malformed=self.malformed,
+                reach=self.reach,
             )
             await listener.open()
             self.stack.push_async_callback(listener.close)
@@ -194,7 +198,12 @@ class Sidecar:
         """The block that is printed at start."""
         doors: tuple[Door, ...] = ("front", "egress")
         beliefs = {door: self.belief(door) for door in doors}
-        notes = (*self.settings.notices, *notices(self.agents))
+        moved = (
+            f"port {listener.moved_from} is taken: the {door} door listens on {listener.port}"
+            for door, listener in self.listeners.items()
+            if listener.moved_from
+        )
+        notes = (*moved, *self.settings.notices, *notices(self.agents))
         addresses = {door: listener.address for door, listener in self.listeners.items()}
         return block(command, self.settings, addresses, beliefs, self.agents, notes)
 
@@ -267,7 +276,7 @@ async def _main(settings: Settings, command: str, staged: Staged | None, guide: 
     async with AsyncExitStack() as stack:
         if staged is not None:
             settings = await stack.enter_async_context(staged(settings))
-        sidecar = Sidecar(settings, guide=guide)
+        sidecar = Sidecar(settings, guide=guide, reach=0 if staged is None else 20)
         stack.callback(sidecar.telemetry.listen())
         try:
             await sidecar.start()

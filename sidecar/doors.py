@@ -5,7 +5,6 @@ Everything that aiohttp keeps private and we rely on is named in `PRIVATE`, and 
 
 import asyncio
 import errno
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -105,10 +104,14 @@ class Listener:
         *,
         max_body: int,
         malformed: Callable[[Door, str, BaseException | None], None],
+        reach: int = 0,
     ) -> None:
+        """`reach`: how many ports further may be tried where the port is taken."""
         self.door, self.host, self.port = door, host, port
         self._handler, self._max_body, self._malformed = handler, max_body, malformed
+        self._reach = reach
         self._listening: asyncio.Server | None = None
+        self.moved_from: int | None = None  # the port that was taken
         self._server: Server | None = None
 
     async def open(self) -> None:
@@ -125,13 +128,18 @@ class Listener:
             lingering_time=2.0,
             auto_decompress=False,
         )
-        loop = asyncio.get_running_loop()
-        try:
-            self._listening = await loop.create_server(
-                self._server, self.host, self.port, backlog=1024, reuse_address=True
-            )
-        except OSError as error:
-            raise CannotListen(self.door, self.host, self.port, error) from error
+        wanted = self.port
+        while self._listening is None:
+            try:
+                self._listening = await asyncio.get_running_loop().create_server(
+                    self._server, self.host, self.port, backlog=1024, reuse_address=True
+                )
+            except OSError as error:
+                taken = error.errno == errno.EADDRINUSE
+                if not taken or self.port - wanted >= self._reach:
+                    raise CannotListen(self.door, self.host, wanted, error) from error
+                self.port += 1
+        self.moved_from = wanted if 0 < wanted != self.port else None
         self.port = self._listening.sockets[0].getsockname()[1]
 
     @property
@@ -164,17 +172,3 @@ class CannotListen(Exception):
             f"The {door} door cannot listen on {host}:{port}: {why}. {setting} chooses another (0: any free one)."
         )
         self.taken = taken
-
-
-class Rate:
-    """Lets one event a second through; for log lines that a stranger could cause without end."""
-
-    def __init__(self, seconds: float = 1.0) -> None:
-        self.seconds, self._next = seconds, 0.0
-
-    def passes(self) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self.seconds
-        return True

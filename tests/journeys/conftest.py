@@ -1,8 +1,8 @@
 """Whole conversations: a sidecar with real doors in this process, stand-in agents behind it, a real client in front."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ class Running:
 
     app: Sidecar
     http: aiohttp.ClientSession
-    answers: list[aiohttp.ClientResponse] = field(default_factory=list)
 
     @property
     def front(self) -> str:
@@ -60,14 +59,7 @@ class Running:
             if isinstance(body, bytes)
             else {"json": body, "headers": named}
         )
-        answer = await self.http.post(url, allow_redirects=False, **sent)
-        self.answers.append(answer)
-        return answer
-
-    def close(self) -> None:
-        """Leave every answer that was not read to its end."""
-        for answer in self.answers:
-            answer.close()
+        return await self.http.post(url, allow_redirects=False, **sent)
 
     async def calls(self) -> list[Any]:
         """What the admin door tells of the last calls, the newest first."""
@@ -86,6 +78,26 @@ class Running:
         )
 
 
+@asynccontextmanager
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that keeps nothing, and leaves every answer that was not read to its end."""
+    answers: list[aiohttp.ClientResponse] = []
+    tracing = aiohttp.TraceConfig()
+
+    async def answered(_: object, __: object, ended: aiohttp.TraceRequestEndParams) -> None:
+        answers.append(ended.response)
+
+    tracing.on_request_end.append(answered)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+    ) as http:
+        yield http
+        for answer in answers:
+            answer.close()
+
+
 Start = Callable[..., Awaitable[Running]]
 
 
@@ -102,12 +114,7 @@ async def start() -> AsyncIterator[Start]:
             app = Sidecar(loaded if agent else loaded.model_copy(update={"agents": {}}))
             await app.start()
             stack.push_async_callback(app.stack.aclose)
-            connector = aiohttp.TCPConnector(force_close=True)
-            http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-            await stack.enter_async_context(http)
-            running = Running(app, http)
-            stack.callback(running.close)
-            return running
+            return Running(app, await stack.enter_async_context(client()))
 
         yield started
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from journeys.conftest import HELLO, said
+from journeys.conftest import HELLO, client, said
 from journeys.process import Started
 
 from sidecar import sim
@@ -18,7 +18,7 @@ from sidecar import sim
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+    async with client() as session:
         yield session
 
 
@@ -91,6 +91,18 @@ async def test_l08_a_taken_port_is_one_line_and_exit_1(process: Started, agent: 
     assert f"127.0.0.1:{port}" in err.decode()
     assert "SIDECAR_PORT" in err.decode()
     assert b"Traceback" not in out + err
+
+
+async def test_the_demo_takes_the_next_free_port_and_says_so(
+    process: Started, http: aiohttp.ClientSession
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        one = await (await process("demo", SIDECAR_PORT=str(port))).ready()
+        assert f"port {port} is taken: the front door listens on" in one.said
+        assert "hello" in await _text(http, one.doors["front"], said("hello"))
 
 
 async def test_l09_it_starts_although_everything_behind_it_is_down(
