@@ -84,6 +84,9 @@ def modules(source: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+AHEAD = {"opentelemetry-sdk"}  # declared before it is imported: decision 10 says why
+
+
 def named(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
 
@@ -102,7 +105,7 @@ def test_what_is_imported_is_declared_or_comes_with_it_and_what_is_declared_is_i
     declared = {named(asked) for asked in PROJECT["project"]["dependencies"]}
     beside = {named(asked) for name in declared for asked in requires(name) or ()}
     assert brought <= declared | beside
-    assert declared <= brought
+    assert declared - AHEAD <= brought
 
 
 def test_the_locks_agree() -> None:
