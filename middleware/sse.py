@@ -165,7 +165,10 @@ def readable_by_hook(head: bytes) -> bool:
     from deltas alone, so a stream whose first frame is text that no delta brought is not for it either.
     """
     first = head[: first_frame_end(head)]
-    if b"\r" in first or first.startswith(BOM):
-        return False
     lines = DATA.findall(first)
-    return len(lines) == 1 and lines[0].startswith(b"data: ") and not TEXT_WITHOUT_DELTA.match(lines[0])
+    return (
+        b"\r" not in first
+        and len(lines) == 1
+        and lines[0].startswith(b"data: ")
+        and not TEXT_WITHOUT_DELTA.match(lines[0])
+    )

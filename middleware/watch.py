@@ -56,7 +56,7 @@ class Watch:
         if not self._spoke:
             self._spoke = self._marks.spoke.search(buffer) is not None
         rest = buffer if len(buffer) < LARGE else self._window(buffer)
-        if self._lines and rest is buffer:
+        if self._lines:
             more = buffer.count(b"\ndata", max(0, len(self._carry) - len(b"data")))
             self._lines = {mark: n + more for mark, n in self._lines.items() if n + more <= WINDOW}
         for gate in self._gates:
@@ -74,14 +74,14 @@ class Watch:
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _window(self, buffer: bytes) -> bytes:
-        """The last few frames, and as much before them as a mark may need; earlier marks are too old."""
+        """The last few frames. Every mark before them is too old."""
         start = len(buffer)
         for _ in range(WINDOW + 1):
             start = buffer.rfind(b"\ndata", 0, start)
             if start < 0:
                 return buffer
         self._lines.clear()
-        return buffer[max(0, start - CARRY) :]
+        return buffer[start:]
 
     def _found(self, buffer: bytes) -> dict[str, int]:
         found = {}

@@ -31,6 +31,7 @@ CORPUS = {
     "byte order mark": (b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: lost\n\n", [Event("a")]),
     "no space": (b"data:a\n\ndata:  b\n\n", [Event("a"), Event(" b")]),
     "many lines": (b"data: a\ndata:\ndata: b\n\n", [Event("a\n\nb")]),
+    "many lines with CRLF": (b"data: a\r\ndata: b\r\nid: 1\r\n\r\n", [Event("a\nb", None, "1")]),
     "empty data": (b"data\n\ndata:\n\n", [Event(""), Event("")]),
     "comments": (b": ping\n\n:\ndata: a\n: in between\n\n", [Event("a")]),
     "names and ids": (b"id: 1\nevent: x\ndata: a\n\ndata: b\n\n", [Event("a", "x", "1"), Event("b")]),
@@ -85,7 +86,7 @@ raws = st.lists(st.sampled_from(alphabet + ends * 2 + others), max_size=30).map(
 @given(raws, st.lists(st.integers(0, 120), max_size=8).map(sorted))
 def test_s03_every_cut_of_any_bytes_reads_as_the_whole(raw: bytes, at: list[int]) -> None:
     pieces = [raw[a:b] for a, b in zip([0, *at], [*at, len(raw)], strict=True)]
-    assert read(*pieces) == read(raw)
+    assert read(*pieces) == read(raw) == read(*(raw[i : i + 1] for i in range(len(raw))))
 
 
 texts = st.text(max_size=8) | st.sampled_from(["\n\r\n", FOREIGN, "é漢😀"])

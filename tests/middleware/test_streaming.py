@@ -137,6 +137,12 @@ async def test_an_error_passes_whatever_was_wanted(status: int, wants: bool) -> 
     assert len(forward.asked) == 1
 
 
+async def test_an_error_that_comes_as_a_stream_passes_too() -> None:
+    agents = stream(frame({"error": "no"}), status=500)
+    reply = await answered(Next(agents), False)
+    assert (reply.status, reply.body, mode(reply)) == (500, agents.body, "raw")
+
+
 async def test_a_page_where_a_stream_was_due_is_not_told_as_one() -> None:
     page = Reply(200, headers(("Content-Type", "text/html")), Body(b"<h1>Sign in</h1>"))
     assert (await answered(Next(page), True)).body is page.body

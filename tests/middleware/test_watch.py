@@ -121,6 +121,7 @@ def test_text_that_talks_about_marks_is_not_counted(words: str, ascii_only: bool
         b'data: {"errors": "x"}\n\n',
         b'data: {"type":"response.output_item.done","item":{"type":"error"}}\n\n',
         b'data: {"item": {"error": "a tool failed"}}\n\n',
+        b'data: {"a\\"type":"error"}\n\n',
         b"event: errors\ndata: {}\n\n",
         b": event: error\n\n",
     ],
@@ -144,7 +145,16 @@ def test_what_follows_an_end_does_not_undo_it_unless_the_agent_goes_on_and_on() 
     assert watched(CHUNK, finished, *[CHUNK] * WINDOW).verdict == "ok"
     assert watched(CHUNK, finished, *[CHUNK] * (WINDOW + 1)).verdict == "truncated"
     assert watched(CHUNK + finished + CHUNK * (WINDOW + 1)).verdict == "truncated"
+    assert watched(CHUNK * 500 + finished + CHUNK * WINDOW).verdict == "ok"
+    assert watched(CHUNK * 500 + finished + CHUNK * (WINDOW + 1)).verdict == "truncated"
+    assert watched(DELTA, ENDS["completed"], *[DELTA] * WINDOW).verdict == "ok"
+    assert watched(DELTA, ENDS["completed"], *[DELTA] * (WINDOW + 1)).verdict == "truncated"
     assert watched(CHUNK + finished + CHUNK * 5000 + finished).verdict == "ok"
+
+
+def test_a_whole_delta_may_hide_nothing_behind_another_line_end() -> None:
+    assert watched(DELTA, DELTA[:-2] + b"\r\rdata: [DONE]\n\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\ndata: [DONE]\n\n").verdict == "ok"
 
 
 def test_only_what_the_dialect_names_is_an_end() -> None:

@@ -47,6 +47,12 @@ def test_text_is_taken_from_the_items_or_from_the_deltas_never_from_both() -> No
         )
 
 
+def test_deltas_without_an_id_belong_to_the_message_that_is_finished_next() -> None:
+    item = {"type": "message", "id": "m1", "content": [{"type": "output_text", "text": "trimmed"}]}
+    finished = {"type": "response.output_item.done", "item": item}
+    assert collected(said({"type": DELTA["type"], "delta": " trimmed "}, finished))["output"] == [item]
+
+
 @pytest.mark.parametrize(
     ("event", "why"),
     [
