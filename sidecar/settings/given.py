@@ -26,6 +26,7 @@ class Given:
     broken: set[str] = field(default_factory=set)  # fields that are wrong by themselves
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    empty: bool = False  # AGENT_APP_URL is there, and says nothing
 
     def raw(self) -> dict[str, Any]:
         """What pydantic is given."""
@@ -82,10 +83,24 @@ def _agent(given: Given, name: str, text: str) -> None:
         given.named[path] = name
 
 
+def no_agent(given: Given) -> Problem:
+    """Nothing says where agent `default` is."""
+    wrong = "no agent is configured"
+    hint = f"set it to your agent's address: {AGENT_APP_URL}=https://agent.example.org sidecar serve"
+    if given.empty:
+        wrong = "it is empty"
+        hint = (
+            "set it to your agent's address, or, on the platform, "
+            "give the app's resource the name that `valueFrom` in app.yaml says"
+        )
+    return Problem("missing_value", AGENT_APP_URL, wrong, hint)
+
+
 def _default(given: Given, address: str | None) -> None:
     """AGENT_APP_URL is the address of agent `default`."""
     path = ("agents", "default", "url")
     if address is not None and not address.strip():
+        given.empty = True
         given.notices.append(
             f"{AGENT_APP_URL} is empty: `valueFrom` in app.yaml and the name of the app's resource differ"
         )

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.settings.defaults import Command, resolved
-from sidecar.settings.given import Given, sort
+from sidecar.settings.given import Given, no_agent, sort
 from sidecar.settings.kinds import shown
 from sidecar.settings.model import Settings
 from sidecar.settings.notices import notices
@@ -75,6 +75,8 @@ def _problem(given: Given, detail: ErrorDetails) -> Problem:
     place = tuple(map(str, detail["loc"]))
     variable = AGENT_KEYS[place[2].upper()] if place[0] == "agents" else _BY_PLACE[place]
     if detail["type"] == "missing":
+        if place == ("agents", "default", "url"):
+            return no_agent(given)
         name = agent_variable(place[1], place[2])
         return Problem(
             "missing_value", name, f"agent {place[1]!r} has no address", f"accepted: {variable.accepts.text}"

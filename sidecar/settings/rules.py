@@ -8,10 +8,10 @@ from typing import Final
 from policies import discovery
 from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.defaults import Command
-from sidecar.settings.given import Given
+from sidecar.settings.given import Given, no_agent
 from sidecar.settings.model import PREFIX, Settings
 from sidecar.settings.problems import Problem
-from sidecar.settings.variables import AGENT_APP_URL, agent_variable
+from sidecar.settings.variables import agent_variable
 from sidecar.settings.workspace import Workspace
 
 KINDS: Final = frozenset({"responses"})  # what agents speak; an installed dialect adds its name
@@ -34,8 +34,7 @@ def problems(settings: Settings, given: Given, command: Command) -> Iterator[Pro
         and not settings.agents
         and not any(path[0] == "agents" for path in given.named)
     ):
-        hint = "set it to your agent's address: AGENT_APP_URL=https://agent.example.org sidecar serve"
-        yield Problem("missing_value", AGENT_APP_URL, "no agent is configured", hint)
+        yield no_agent(given)
 
 
 def _egress_key(settings: Settings, command: Command) -> Iterator[Problem]:

@@ -266,12 +266,19 @@ def test_no_agent_at_all_stops_serve_with_the_one_variable_to_set() -> None:
         "AGENT_APP_URL: no agent is configured; "
         "set it to your agent's address: AGENT_APP_URL=https://agent.example.org sidecar serve"
     ]
-    assert wrong({}) == lines
-    assert wrong({"AGENT_APP_URL": ""}, command="check") == lines
+    assert wrong({}) == wrong({}, command="check") == lines
+    assert wrong({"SIDECAR_AGENTS__DEFAULT__STREAM_DEFAULT": "sse"}) == lines
     assert load({}, command="demo").agents == {}
 
 
 def test_an_empty_address_is_the_sign_of_a_resource_that_is_called_otherwise() -> None:
+    empty = {"AGENT_APP_URL": ""}
+    lines = [
+        "AGENT_APP_URL: it is empty; set it to your agent's address, or, on the platform, "
+        "give the app's resource the name that `valueFrom` in app.yaml says"
+    ]
+    assert wrong(empty) == wrong(empty, command="check") == lines
+    assert wrong(empty | {"SIDECAR_AGENTS__DEFAULT__STREAM_DEFAULT": "sse"}) == lines
     (notice,) = load({"AGENT_APP_URL": ""}, command="config").notices
     assert (
         notice == "AGENT_APP_URL is empty: `valueFrom` in app.yaml and the name of the app's resource differ"
