@@ -25,7 +25,7 @@ DECISIONS = ROOT / "docs/decisions"
 PAGES = [
     *ROOT.glob("*.md"),
     *(ROOT / "docs").rglob("*.md"),
-    *(ROOT / "examples/redact").glob("*.md"),
+    *(ROOT / "examples").glob("*/*.md"),
 ]
 
 
