@@ -49,7 +49,7 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         """The call with all it carries for its agent: one copy of the headers, none if nothing is added."""
         told = _identity(call) if call.agent.trusted else NOTHING
         if told:
-            recorder.note(call, "identity_sent", [name for name, _ in told])
+            recorder.note(call, "identity_sent", tuple([name for name, _ in told]))
         if bearer:
             told = (*told, (AUTHORIZATION, bearer))
         if not told:

@@ -103,13 +103,15 @@ class Edge:
         record.bytes_in = request.content_length
         record.owner = owner(caller.email or "", request.remote or "")
         if removed or caller.believed:
-            came = {*removed, *(name for name in IDENTITY if name in request.headers)}
+            came = [name for name in IDENTITY if name in request.headers or name in removed]
             self.telemetry.identity(record, removed, believed=caller.believed, came=came)
         return record
 
     async def _unplanned(self, answer: Answer, call: Call | None, refusal: Refusal) -> Answer:
         if call is None:
             raise refusal
+        if answer.state == "ended":  # all has been said
+            return answer
         return await self.telling.last_word(answer, call, refusal)
 
     def unique(self, request_id: str) -> str:

@@ -53,14 +53,17 @@ class Log:
 
     def write(self, level: str, facts: dict[str, Any]) -> None:
         """`facts` have `ts` (seconds since 1970), `level` and `msg`; the rest is as it comes."""
-        line = self._line(facts)
+        self.add(self._line(facts), level in URGENT)
+
+    def add(self, line: bytes, urgent: bool = False) -> None:
+        """One line that is ready to be written, its end included."""
         waiting = self._waiting
         if len(waiting) >= MOST:
             self.dropped += 1
             self._lost += 1
             return
         waiting += line
-        if len(waiting) >= TOGETHER or level in URGENT:
+        if len(waiting) >= TOGETHER or urgent:
             self.flush()
 
     def flush(self, patience: float = 0.0) -> None:

@@ -17,10 +17,12 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from middleware.exchange import Body
+from policies import header_table
 from policies.agent import Agent
 from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
+IDENTITY: Final = frozenset({"identity_received", "identity_sent"})
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names
 
@@ -115,6 +117,8 @@ class Record:
             size = len(value)
         elif kind is int:
             size = 0
+        elif kind is tuple and what in IDENTITY and len(value) <= len(header_table.IDENTITY):
+            size = 40 * len(value)  # names from our own table, kept as they are
         else:
             value = bounded(value)
             size = sum(map(_size, value)) if type(value) is list else _size(value)

@@ -12,6 +12,7 @@ from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
+from sidecar.telemetry.lines import LOGGED, ordinary
 from sidecar.telemetry.log import LEVELS, Log
 from sidecar.telemetry.metrics import Exposition, Tokens
 from sidecar.telemetry.record import Record, Said, shape
@@ -26,11 +27,8 @@ LEVEL: Final = {
     else "warning"
     for code, row in OUTCOMES.items()
 }
+TOGETHER: Final = 64  # calls that have ended are settled at once
 MODE: Final = "x-sidecar-stream"  # the header in which an answer to a chat says how it came about
-# Notes that stand in the line too.
-LOGGED: Final = frozenset(
-    {"trace_id", "stream_refused", "cold_start", "waited", "refused_by", "plugin_failed"}
-)
 
 
 class Known(Protocol):
@@ -56,14 +54,27 @@ class Telemetry:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.log = log
-        self.counters = Counters(lambda name: agents.get(name) is not None)
+        self._ended: list[Record] = []  # and not yet settled
+        self._counters = Counters(lambda name: agents.get(name) is not None)
         self.open: dict[str, Record] = {}
-        self.tap = Tap(self.open)
-        self._exposition = Exposition(self.counters, tokens)
+        self._tap = Tap(self.open)
+        self._exposition = Exposition(self._counters, tokens)
         self._written = frozenset(level for level in LEVELS if log.writes(level))
         self._clock, self._now = clock, now
         self._hidden: list[str] = []
         self._rate = handler.Rate(clock=clock)
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted so far."""
+        self.settle()
+        return self._counters
+
+    @property
+    def tap(self) -> Tap:
+        """The last calls."""
+        self.settle()
+        return self._tap
 
     # --- the edge ------------------------------------------------------------------------------------------
 
@@ -89,7 +100,7 @@ class Telemetry:
     def malformed(self, door: str, code: str) -> None:
         """Somebody sent what is no HTTP: always counted, told once a second."""
         if self._rate.passes(code) is None:
-            self.counters.ended((door, "none", "other", outcome.outcome(code)))
+            self._counters.ended((door, "none", "other", outcome.outcome(code)))
         else:
             self.turned_away(door, "other", Refusal(outcome.status(code), code), "")
 
@@ -98,10 +109,10 @@ class Telemetry:
     ) -> None:
         """Identity headers that came, and those of them that were taken off, by name."""
         if came:
-            record.note(self._clock(), "identity_received", sorted(came))
+            record.note(record.started, "identity_received", tuple(sorted(came)))
         for name, count in removed.items():
             unlikely = believed and not (record.door == "front" and name == "x-app-user-email")
-            self.counters.named(self.counters.removed, "malformed" if unlikely else "not_believed", count)
+            self._counters.named(self._counters.removed, "malformed" if unlikely else "not_believed", count)
             record.removed += count
         if removed:
             record.note(self._clock(), "identity_removed", sorted(removed))
@@ -127,7 +138,7 @@ class Telemetry:
         if record is None:
             return
         if (count := _COUNTED.get(what)) is not None:
-            value = count(self.counters, record, value)
+            value = count(self._counters, record, value)
             if what == "attempt" and type(call.body) is Body and call.body is not EMPTY:
                 record.bytes_sent = len(call.body.raw)
                 record.shape_sent = shape(call.body) if call.wants_stream is not None else ""
@@ -151,7 +162,7 @@ class Telemetry:
             status = reply.status
             if call.wants_stream is not None and (mode := reply.headers.get(MODE)):
                 record.stream = mode[:16]
-                self.counters.mode(mode)
+                self._counters.mode(mode)
         if record.refusal is not None:
             ending = outcome.outcome(record.refusal.code)
         elif ending not in OUTCOMES:
@@ -162,26 +173,41 @@ class Telemetry:
 
     def _finish(self, record: Record, ending: str, status: int) -> None:
         record.outcome = ending
-        record.ended = ended = self._clock()
+        record.ended = self._clock()
         if not record.status:
             record.status = status
         if self.open.get(record.request_id) is record:
             del self.open[record.request_id]
-        first = record.first_byte
-        self.counters.ended(
+        self._ended.append(record)
+        if len(self._ended) >= TOGETHER or LEVEL[ending] != "info":
+            self.settle()
+
+    def settle(self) -> None:
+        """Count, keep and write down what has ended: many at once, while the code for it is in the cache."""
+        ended, self._ended = self._ended, []
+        for record in ended:
+            self._settle(record)
+
+    def _settle(self, record: Record) -> None:
+        ending, first = record.outcome, record.first_byte
+        self._counters.ended(
             (record.door, record.agent_name, record.route, ending),
             record.bytes,
-            None if record.agent is None else ended - record.started,
+            None if record.agent is None else record.ended - record.started,
             first and max(0.0, first - record.started),
         )
         if record.agent is not None or (record.refusal is not None and record.route in ROUTES):
-            self.tap.add(record)
+            self._tap.add(record)
         level = LEVEL[ending]
         page = record.route == "other" and record.agent is None and ending == "ok"
         if level == "info" and (page or record.door == "admin"):  # probes and scrapes
             level = "debug"
-        if level in self._written:
+        if level not in self._written:
+            return
+        if self.log.plain or (line := ordinary(record, level)) is None:
             self.log.write(level, self._line(record, level))
+        else:
+            self.log.add(line)
 
     def _line(self, record: Record, level: str) -> dict[str, Any]:
         started, first = record.started, record.first_byte
@@ -227,7 +253,7 @@ class Telemetry:
 
     def expect(self, agents: Iterable[str], routes: Sequence[tuple[str, str]]) -> None:
         """The agents, and the (door, route) pairs by which they will be called: their series begin at 0."""
-        self.counters.expect(agents, routes)
+        self._counters.expect(agents, routes)
 
     def hide(self, *secrets: Secret) -> None:
         """Texts that must never come out, wherever they turn up."""
@@ -238,6 +264,7 @@ class Telemetry:
 
     def say(self, level: str, message: str, **facts: Any) -> None:
         """A line about the process itself."""
+        self.settle()
         self.log.say(level, message, **facts)
 
     def broke(self, error: BaseException, call: Call | None = None) -> None:
@@ -257,15 +284,18 @@ class Telemetry:
 
     async def metrics(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its Content-Type, OpenMetrics where it is accepted."""
+        self.settle()
         self._exposition.dropped = self.log.dropped
         return await self._exposition.render(self.open.values(), accept)
 
     def flush(self) -> None:
         """Write the lines that are waiting; the sweep calls it a few times a second."""
+        self.settle()
         self.log.flush()
 
     def close(self) -> None:
         """The last lines, with half a second for a slow reader."""
+        self.settle()
         self.log.flush(patience=0.5)
 
 

@@ -139,7 +139,7 @@ class TestWhatIsAdded:
         await asked(Agents(401, 200), notes=notes)
         assert ("credential", "app") in notes.told
         assert ("credential", "app, refreshed") in notes.told
-        assert ("identity_sent", ["x-forwarded-access-token", "x-app-user-email"]) in notes.told
+        assert ("identity_sent", ("x-forwarded-access-token", "x-app-user-email")) in notes.told
         assert not [one for one in notes.told if "first" in str(one) or "users-own" in str(one)]
 
 
