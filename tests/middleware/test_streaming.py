@@ -234,6 +234,16 @@ async def test_json_deeper_than_a_fast_printer_goes_is_told_all_the_same() -> No
     assert b"[" * 300 in await read(await answered(Next(whole(deep)), True))
 
 
+async def test_json_that_can_be_read_and_not_be_printed_is_refused() -> None:
+    deep = b"[" * 1015 + b"]" * 1015
+    answer = b'{"output":[],"custom_outputs":%b}' % deep
+    events = b'data: {"type":"response.output_item.done","item":{"type":"x","x":%b}}\n\n' % deep
+    for reply, wants in ((whole(answer), True), (stream(events, DONE), False)):
+        with pytest.raises(Refusal, match="agent_protocol_error") as refused:
+            await answered(Next(reply), wants)
+        assert refused.value.detail == "The agent's JSON cannot be read: nested too deeply."
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"nonsense", b'{"n":1}x', b"[" * 5000])
 async def test_what_is_called_json_and_is_none_is_a_protocol_error(raw: bytes) -> None:
     forward = Next(whole(raw))
