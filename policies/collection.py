@@ -39,7 +39,8 @@ class Collected:
             return
         kind = str(value.get("type") or name or "")
         if (failure := _failure(value, kind)) is not None:
-            raise Refusal(502, "agent_error", detail=failure[:1000] or "The agent gave no reason.")
+            why = failure[:1000] or "The agent gave no reason."
+            raise Refusal(502, "agent_error", detail=why, quotes=True)
         self._beside(value)
         if isinstance(value.get("choices"), list):
             self._chunks.add(value)

@@ -9,6 +9,7 @@ class Refusal(Exception):
     """Says no, with a status and a stable code from `policies.outcome` (or its table of refused input).
 
     `detail`   one sentence on the cause; may name hosts and settings, so a browser on the front never sees it
+    `quotes`   `detail` is in the agent's own words: its caller may read them, and no log or record keeps them
     `hint`     what to do next, a command where there is one; same audience as `detail`
     `agent_status`  the status an agent answered, where it answered
     `sent`     what had left for the agent when it broke: the only ground on which a call is repeated (DESIGN §10)
@@ -23,6 +24,7 @@ class Refusal(Exception):
         code: str,
         *,
         detail: str | None = None,
+        quotes: bool = False,
         hint: str | None = None,
         agent_status: int | None = None,
         sent: Sent = "full",
@@ -34,6 +36,7 @@ class Refusal(Exception):
         self.status = status
         self.code = code
         self.detail = detail
+        self.quotes = quotes
         self.hint = hint
         self.agent_status = agent_status
         self.sent: Sent = sent

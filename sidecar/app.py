@@ -241,7 +241,8 @@ def sent_to(agent: Agent) -> Headers:
 def secrets(settings: Settings) -> list[Secret]:
     """Every secret that was given in a variable: none of them may come out, whatever breaks."""
     blocks = (block.token for block in settings.agents.values())
-    given = (settings.client_secret, settings.workspace_token, settings.egress_secret, *blocks)
+    keys = plugins.secrets(settings.plugin_env)
+    given = (settings.client_secret, settings.workspace_token, settings.egress_secret, *blocks, *keys)
     return [secret for secret in given if secret]
 
 

@@ -7,10 +7,13 @@ from typing import NamedTuple
 from middleware.exchange import Middleware
 from middleware.isolated import isolated
 from middleware.kit import Kit
+from policies.secret import Secret
 from sidecar.loader import Unusable, load, words
+from sidecar.telemetry.faults import without
 
 GROUP = "sidecar.middleware"
 NEEDS = frozenset({"user_token"})
+KEY = 8  # characters of the shortest text that could be a secret
 
 
 class Plugin(NamedTuple):
@@ -27,7 +30,8 @@ class Plugin(NamedTuple):
         try:
             layer = self.make(kit)
         except Exception as error:
-            raise Unusable(f"Plug-in {self.name!r} did not start: {words(error)}") from error
+            why = without(words(error), [key.reveal() for key in secrets(kit.env)])
+            raise Unusable(f"Plug-in {self.name!r} did not start: {why}") from error
         if not callable(layer):
             raise Unusable(f"Plug-in {self.name!r} made {type(layer).__name__}, which is no middleware.")
         return isolated(self.name, layer, kit.recorder, sees_token="user_token" in self.needs)
@@ -55,6 +59,11 @@ def own(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """A plug-in's own variables, without what they begin with: all of the environment that it is shown."""
     start = section(name)
     return {key.removeprefix(start): value for key, value in environ.items() if key.startswith(start)}
+
+
+def secrets(environ: Mapping[str, str]) -> list[Secret]:
+    """What plug-ins' variables hold: any of them may be a key, if it is long enough to be one."""
+    return [Secret(value) for value in environ.values() if len(value) >= KEY]
 
 
 def _plugin(member: str, built_in: Collection[str]) -> Plugin:

@@ -102,5 +102,8 @@ def said(reply: Reply, body: Body) -> Refusal:
         return body.refusal
     text = body.raw[:500].decode("utf-8", "replace")
     return Refusal(
-        reply.status, outcome.of_answer(reply.status), detail=f"The agent answered {reply.status}: {text}"
+        reply.status,
+        outcome.of_answer(reply.status),
+        detail=f"The agent answered {reply.status}: {text}",
+        quotes=True,
     )

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from middleware.exchange import Body
 from policies import header_table
 from policies.agent import Agent
+from policies.outcome import sentence
 from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
@@ -42,7 +43,8 @@ class Said(NamedTuple):
     @classmethod
     def of(cls, refusal: Refusal, clean: Callable[[str], str]) -> "Said":
         """Cleaned when it is kept, not when it is shown."""
-        detail, hint = (text and clean(text)[:500] for text in (refusal.detail, refusal.hint))
+        cause = sentence(refusal.code) if refusal.quotes else refusal.detail
+        detail, hint = (text and clean(text)[:500] for text in (cause, refusal.hint))
         return cls(refusal.code, refusal.status, refusal.agent_status, detail, hint)
 
 

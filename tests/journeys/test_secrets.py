@@ -1,0 +1,361 @@
+"""No secret comes out of the real process, whatever goes right or wrong in it, told in every detail. O01."""
+
+import asyncio
+import json
+import re
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+from journeys.conftest import HELLO, client, said
+from journeys.loud import WAYS
+from journeys.process import Started
+
+from policies.outcome import OUTCOMES, REFUSED_INPUT
+from sidecar import sim
+from sidecar.sim.script import WORDS
+from sidecar.sim.serving import serving
+
+KEY: Final = "c0ffee00decade11c0ffee00decade11"  # of the egress door
+SECRET: Final = "canary-client-secret"
+CARRIED: Final = {
+    "x-forwarded-access-token": "canary-user-token",
+    "x-forwarded-email": "whisper@example.org",
+    "x-forwarded-user": "whisper-id",
+    "cookie": "session=canary-cookie",
+    "authorization": "Bearer canary-callers-own",
+    "proxy-authorization": "Basic canary-proxy",
+    "x-api-key": "canary-api-key",
+}
+HURRIED: Final = {
+    "SIDECAR_TIMEOUTS__CONNECT": "500ms",
+    "SIDECAR_TIMEOUTS__FIRST_BYTE": "800ms",
+    "SIDECAR_TIMEOUTS__GAP": "600ms",
+    "SIDECAR_TIMEOUTS__TOTAL": "1200ms",
+    "SIDECAR_COLD_START_BUDGET": "2200ms",
+    "SIDECAR_COMMIT_AFTER": "100ms",
+    "SIDECAR_WRITE_TIMEOUT": "500ms",
+    "SIDECAR_BODY_TIMEOUT": "500ms",
+    "SIDECAR_WAITING": "1",
+    "SIDECAR_MAX_BODY": "512KiB",
+    "SIDECAR_MAX_ANSWER": "200KiB",
+}
+# What no caller can provoke in a process that serves: why.
+ELSEWHERE: Final = {
+    "refused_input": "it is the name for all that a caller gets wrong",
+    "not_configured": "`serve` does not start without an agent",
+    "uri_too_long": "the parser does not tell which line was too long",
+    "unsupported_expectation": "nobody looks at it yet",
+    "draining": "it takes nine seconds: see below",
+    "credential_unavailable": "of the process whose identity provider fails: see below",
+    "egress_key_required": "of the process whose door requires it: see below",
+    "relay_closed": "of the process whose plug-in sees no relays: see below",
+    **{code: "there is no frontend" for code in OUTCOMES if code.startswith("frontend_")},
+}
+
+
+class Heard:
+    """Everything that came out, and the codes that were told in it."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str]] = []  # to callers: what they and the agent said may stand there
+        self.sinks: list[tuple[str, str]] = []
+        self.codes: set[str] = set()
+
+    def answer(self, where: str, text: str) -> None:
+        self._add(self.answers, where, text)
+
+    def sink(self, where: str, text: str) -> None:
+        self._add(self.sinks, where, text)
+
+    def _add(self, to: list[tuple[str, str]], where: str, text: str) -> None:
+        to.append((where, text))
+        self.codes |= set(re.findall(r'"(?:code|outcome|error)": ?"(\w+)"', text))
+
+    def leaks(self, *secrets: str) -> list[str]:
+        """Where a secret stands; and in what is told to operators, where a caller or its words do."""
+        never, nowhere = ("canary", KEY, *secrets), ("canary", "whisper", KEY, *secrets)
+        return [
+            f"{where}: {line[:500]}"
+            for told, forbidden in ((self.answers, never), (self.sinks, nowhere))
+            for where, text in told
+            for line in text.splitlines()
+            if any(word in line for word in forbidden)
+        ]
+
+
+class Talk:
+    """Asks one process for everything, and hears what it says."""
+
+    def __init__(self, doors: dict[str, str], heard: Heard, http: aiohttp.ClientSession) -> None:
+        self.doors, self.heard, self.http = doors, heard, http
+        self.room = asyncio.Semaphore(24)
+
+    async def ask(
+        self,
+        door: str,
+        path: str,
+        body: Any = None,
+        *,
+        method: str = "POST",
+        patience: float = 4.0,
+        mirrored: bool = False,
+        **more: str,
+    ) -> None:
+        headers = {
+            "content-type": "application/json",
+            **CARRIED,
+            **{n.replace("_", "-"): v for n, v in more.items()},
+        }
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        text = ""
+        async with self.room:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with (
+                    asyncio.timeout(patience),
+                    self.http.request(
+                        method,
+                        f"{self.doors[door]}{path}?q=canary-query&key={KEY}",
+                        data=data,
+                        headers=headers,
+                        allow_redirects=False,
+                    ) as answer,
+                ):
+                    text = "\n".join(f"{name}: {value}" for name, value in answer.headers.items()) + "\n"
+                    async for piece in answer.content.iter_any():
+                        text += piece.decode(errors="replace")
+                        if len(text) > 100_000:
+                            break
+        if not mirrored:  # what an agent itself tells its caller is not ours to read
+            self.heard.answer(f"{door} {path} {body}", text)
+
+    async def chat(self, text: str, agent: str = "default", **more: Any) -> None:
+        """In the two ways, whole and streamed, at two doors."""
+        keyed = f"/~{KEY}/agents/{agent}/invocations"
+        await asyncio.gather(
+            *(
+                self.ask("front", f"/api/chat/{agent}", said(text, stream=stream), **more)
+                for stream in (True, False)
+            ),
+            *(self.ask("egress", keyed, said(text, stream=stream), **more) for stream in (True, False)),
+        )
+
+    async def raw(self, door: str, head: str, *, silent: float = 0.0) -> None:
+        """Bytes that no client would send; `silent` is for how long nothing is read."""
+        address = urlsplit(self.doors[door])
+        lines = [f"{name}: {value}" for name, value in CARRIED.items()]
+        text = head.replace("HOST", address.netloc).replace("CARRIED", "\r\n".join(lines))
+        narrow = socket.socket()
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        narrow.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
+        reader, writer = await asyncio.open_connection(sock=narrow, limit=4096)
+        with closing(writer), suppress(TimeoutError, ConnectionError):
+            writer.write(text.encode())
+            await asyncio.sleep(silent)
+            async with asyncio.timeout(2):
+                answer = (await reader.read(20_000)).decode(errors="replace")
+            self.heard.answer(f"{door} {head[:60]!r}", answer.replace("\r\n", "\n"))
+
+    async def sinks(self) -> None:
+        """What the process tells of it all."""
+        for path in ("/metrics", "/calls", "/readyz", "/agents", "/healthz", "/"):
+            await self.read("admin", path)
+        async with self.http.get(f"{self.doors['admin']}/calls") as answer:
+            calls = (await answer.json())["calls"]
+        assert len(calls) > 10
+        for call in calls:
+            await self.read("admin", f"/calls/{call['request_id']}")
+
+    async def read(self, door: str, path: str) -> None:
+        async with self.http.get(self.doors[door] + path) as answer:
+            self.heard.sink(f"{door} {path}", await answer.text())
+
+
+def everything(talk: Talk) -> list[Awaitable[None]]:
+    """Every word that a stand-in knows, every way in which a plug-in can break, every code."""
+    waits = {"slow": "slow 0.3", "drip": "drip 0.01", "big": "big 300", "flood": "flood 200"}
+    words = [waits.get(word, word) for word in WORDS if word != "cold start"]
+    deep, many = b'{"input":' + b"[" * 300 + b"]" * 300 + b"}", b'{"input":[' + b"{}," * 100_001 + b"{}]}"
+    mirrors = [f"mirror {kind} {status}" for kind in KINDS for status in (200, 400, 401, 403, 500, 503)]
+    head = "HTTP/1.1\r\nHost: HOST\r\nCARRIED\r\nContent-Type: application/json\r\n"
+    endless = json.dumps(said("endless whispered", stream=True))
+    return [
+        *(talk.chat(f"{word} whispered") for word in words),
+        *(talk.chat(f"{way} whispered", agent) for way in WAYS for agent in ("default", "own")),
+        *(talk.chat("decline whispered", agent, mirrored=True) for agent in ("default", "own")),
+        *(
+            talk.chat(f"slow 0.3 {word} whispered")
+            for word in ("status 400", "status 404", "unauthorized", "html")
+        ),
+        *(talk.chat(f"whispered {words}", "mirror", mirrored=True) for words in mirrors),
+        *(talk.chat(f"endless drip {pace} whispered", "static") for pace in (0.01, 0.2)),
+        *(
+            talk.chat("whispered", agent)
+            for agent in ("static", "own", "none", "gone", "never", "tls", "dns")
+        ),
+        *(talk.chat("whispered", agent) for agent in ("loop", "deaf", "nobody", "sleepy")),
+        *(
+            talk.ask("egress", f"/~{KEY}/agents/{agent}/canary-path", method="GET", mirrored=True)
+            for agent in ("default", "mirror", "gone")
+        ),
+        *(
+            talk.ask("egress", f"/agents/{agent}/upload", {"canary": 1}, mirrored=True)
+            for agent in ("own", "mirror")
+        ),
+        talk.ask("front", "/api/chat/own", HELLO, x_forwarded_access_token=""),
+        talk.ask("front", "/api/chat", {"prompt": "whispered"}),
+        talk.ask("front", "/api/chat", b'{"whispered"'),
+        talk.ask("front", "/api/chat", b'{"input":[],"input":["whispered"]}'),
+        talk.ask("front", "/api/chat", deep),
+        talk.ask("front", "/api/chat", many),
+        talk.ask("front", "/api/chat", b'{"input":"' + b"x" * (600 << 10) + b'"}'),
+        talk.ask("front", "/api/chat", said("whispered"), content_type="text/plain"),
+        talk.ask(
+            "front", "/api/chat/shaped", {"messages": [{"role": "user", "content": [{"type": "video"}]}]}
+        ),
+        talk.ask("front", "/api/chat", HELLO, sec_fetch_site="cross-site", origin="https://evil.example.org"),
+        talk.ask("front", "/canary-path", method="GET"),
+        talk.ask("egress", f"/~{KEY}/canary-path", HELLO),
+        talk.ask("egress", f"/~{KEY[::-1]}/agents/default/invocations", HELLO),
+        talk.ask("egress", "/agents/default/a%00canary", HELLO),
+        talk.ask("admin", "/calls/canary", method="GET"),
+        talk.ask("admin", "/calls", HELLO),
+        talk.ask("front", "/api/chat", HELLO, x_forwarded_email="whisper@example.org, whisper@example.org"),
+        talk.raw("front", f"POST /api/chat {head}X-Forwarded-Email: whisper@example.org\r\n\r\n"),
+        talk.raw("front", f"POST /api/chat {head}Authorization: Bearer canary\r\n\r\n"),
+        talk.raw("front", "POST /api/chat HTTP/1.1\r\nHost: evil.example.org\r\nCARRIED\r\n\r\n"),
+        talk.raw("front", "POST /api/chat HTTP/1.1\r\nHost: HOST\r\nCARRIED\r\nX-A: canary\x07\r\n\r\n"),
+        talk.raw("front", "GET /canary\r\nCARRIED\r\n\r\n"),
+        talk.raw("front", f"POST /api/chat {head}Content-Length: 99\r\n\r\n{{canary"),
+        talk.raw("front", f"POST /api/chat {head}Expect: canary\r\nContent-Length: 2\r\n\r\n{{}}"),
+        talk.raw("front", f"GET /{'canary' * 4000} {head}\r\n"),
+        talk.raw("front", f"GET / {head}X-Canary: {'canary' * 8000}\r\n\r\n"),
+        talk.raw(
+            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=4.0
+        ),
+    ]
+
+
+async def test_o01_no_secret_comes_out_of_any_sink_on_any_path(
+    process: Started, tmp_path: Path, agent: sim.Agent
+) -> None:
+    heard = Heard()
+    async with AsyncExitStack() as stack:
+        workspace = await stack.enter_async_context(sim.workspace(client_secret=SECRET))
+        default = await stack.enter_async_context(sim.agent(bearer=workspace.accepts))
+        sleepy = await stack.enter_async_context(sim.agent(always="cold start 60"))
+        looking = await stack.enter_async_context(serving(mirror))
+        deaf = await stack.enter_async_context(deafened())
+        egress = free_port()
+        one = await process(
+            "serve",
+            **workspace.environment,
+            **HURRIED,
+            SIDECAR_LOG="debug",
+            SIDECAR_PLATFORM="on",
+            SIDECAR_HOST="127.0.0.1",
+            SIDECAR_EGRESS_SECRET=KEY,
+            SIDECAR_EGRESS_PORT=egress,
+            SIDECAR_MIDDLEWARE=f"{plugin(tmp_path)}:loud,default",
+            SIDECAR_PLUGIN_LOUD__KEY="canary-plugin-key",
+            **agents(
+                default={"URL": default.url},
+                static={"URL": agent.url, "AUTH": "static", "TOKEN": "canary-static"},
+                own={"URL": agent.url, "AUTH": "user"},
+                none={"URL": agent.url, "AUTH": "none"},
+                shaped={"URL": agent.url, "SHAPE": "input"},
+                sleepy={"URL": sleepy.url},
+                mirror={"URL": looking.url},
+                gone={"URL": "http://127.0.0.1:1"},
+                never={"URL": "http://127.0.0.1:1", "REPLAY": "never"},
+                tls={"URL": agent.url.replace("http:", "https:")},
+                dns={"URL": "https://nowhere.invalid", "AUTH": "static", "TOKEN": "canary-static"},
+                loop={"URL": f"http://127.0.0.1:{egress}/agents/loop"},
+                deaf={"URL": deaf, "REPLAY": "never"},
+            ),
+        )
+        out = asyncio.create_task(one.process.stdout.read())
+        stack.callback(out.cancel)
+        await one.ready()
+        async with client() as http:
+            talk = Talk(one.doors, heard, http)
+            await asyncio.gather(*everything(talk))
+            await talk.sinks()
+        one.signal(signal.SIGTERM)
+        one.signal(signal.SIGTERM)
+        assert await one.ended(5) == 0
+        heard.sink("stdout", (await out).decode())
+        heard.sink("stderr", (await one.process.stderr.read()).decode())
+        bearers = {visit.headers.get("authorization", "").removeprefix("Bearer ") for visit in default.visits}
+    heard.sink("start", one.said)
+    missing = {*OUTCOMES, *REFUSED_INPUT} - heard.codes - set(ELSEWHERE)
+    assert not missing, f"never provoked: {', '.join(sorted(missing))}"
+    assert bearers
+    assert not (leaks := heard.leaks(*bearers)), "\n".join(leaks)
+
+
+# --- what stands behind and beside it ---------------------------------------------------------------------
+
+
+def agents(**blocks: dict[str, str]) -> dict[str, str]:
+    return {
+        f"SIDECAR_AGENTS__{name.upper()}__{key}": value
+        for name, block in blocks.items()
+        for key, value in block.items()
+    }
+
+
+def plugin(folder: Path) -> Path:
+    """loud.py, where nobody else may write it."""
+    copy = folder / "loud.py"
+    shutil.copy(Path(__file__).with_name("loud.py"), copy)
+    copy.chmod(0o600)
+    return copy
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+async def mirror(request: web.BaseRequest) -> web.StreamResponse:
+    """An agent that says whatever it was sent, in the way that the question asks for: `mirror html 500`."""
+    body = (await request.content.read()).decode()
+    told = json.dumps([*request.headers.items(), request.raw_path, body])
+    asked = re.search(r"mirror (\w+) (\d+)", body)
+    kind, status = (asked[1], int(asked[2])) if asked else ("json", 200)
+    headers = {"Content-Type": KINDS[kind], "X-Told": told[:2000], "WWW-Authenticate": told[:900]}
+    texts = {"sse": f"data: {json.dumps({'error': told})}\n\n", "html": f"<title>{told}</title>"}
+    if status == 400:
+        await asyncio.sleep(0.2)  # it is answered in a stream that has begun
+    return web.Response(status=status, headers=headers, text=texts.get(kind, json.dumps({"detail": told})))
+
+
+KINDS: Final = {
+    "json": "application/json",
+    "html": "text/html",
+    "sse": "text/event-stream",
+    "text": "text/plain",
+}
+
+
+@asynccontextmanager
+async def deafened() -> AsyncIterator[str]:
+    """An address where nobody accepts, and nobody has room to wait: connecting takes for ever."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
