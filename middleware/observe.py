@@ -33,8 +33,6 @@ def observe(recorder: Recorder) -> Middleware:
         except asyncio.CancelledError as left:
             recorder.ended(call, None, left.args[0] if left.args else "caller_left")
             raise
-        if call.wants_stream is not None and (mode := reply.headers.get("x-sidecar-stream")):
-            recorder.note(call, "stream", mode)
 
         async def close(ending: Ending) -> None:
             try:

@@ -1,6 +1,7 @@
-"""The two places of the chain where a tongue is looked up."""
+"""The two places of the chain where a tongue is looked up; with no coroutine of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Middleware, Reply
@@ -9,8 +10,8 @@ from middleware.exchange import Call, Handler, Middleware, Reply
 def inbound(dialects: Mapping[str, Dialect]) -> Middleware:
     """From the caller's tongue into plain chat, and back."""
 
-    async def middleware(call: Call, forward: Handler) -> Reply:
-        return await dialects[call.dialect].inbound(call, forward)
+    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+        return dialects[call.dialect].inbound(call, forward)
 
     return middleware
 
@@ -18,7 +19,7 @@ def inbound(dialects: Mapping[str, Dialect]) -> Middleware:
 def outbound(dialects: Mapping[str, Dialect]) -> Middleware:
     """From plain chat into the agent's tongue, and back."""
 
-    async def middleware(call: Call, forward: Handler) -> Reply:
-        return await dialects[call.agent.kind].outbound(call, forward)
+    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+        return dialects[call.agent.kind].outbound(call, forward)
 
     return middleware
