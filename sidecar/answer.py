@@ -48,6 +48,7 @@ class Answer:
         "_chunked",
         "_common",
         "_head",
+        "_length",
         "_may_open",
         "_moved",
         "_protocol",
@@ -82,15 +83,20 @@ class Answer:
         self._protocol = request.protocol
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
+        self._length: int | None = None
         self._began = self._quiet_since = asyncio.get_running_loop().time()
         self._moved = self._seen = 0
         self._writing = self._chunked = self._bodiless = False
 
     # --- telling -------------------------------------------------------------------------------------------
 
-    def head(self, status: int, pairs: Pairs) -> None:
-        """What the answer will start with, unless it has begun: the common headers, then these."""
+    def head(self, status: int, pairs: Pairs, length: int | None = None) -> None:
+        """What the answer will start with, unless it has begun: the common headers, then these.
+
+        `length` of the body, where it is known before the body has come.
+        """
         self._head = (status, self._common + pairs)
+        self._length = length
 
     def expect(self, opening: Headers, may_open: Callable[[], bool]) -> None:
         """The caller waits for an event stream: it may be begun so before the agent answers, as soon as it may."""
@@ -106,7 +112,7 @@ class Answer:
             return True  # an empty chunk would be the end
         if not self.first_byte:
             self.first_byte = monotonic()
-        head = b"" if self.state != "uncommitted" else self._commit(None)
+        head = b"" if self.state != "uncommitted" else self._commit(self._length)
         self.size += len(chunk)
         self._moved += 1
         if self._bodiless:
@@ -124,7 +130,7 @@ class Answer:
         self.size += len(last)
         self._moved += 1
         if self.state == "uncommitted":
-            head = self._commit(len(last))
+            head = self._commit(len(last) if self._length is None else self._length)
             self.first_byte = self.first_byte or monotonic()
             self._send(head if self._bodiless else head + last)
         elif self._chunked:

@@ -53,7 +53,7 @@ class Telling:
 
     async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
         """Everything the stream brings, and how it ended."""
-        answer.head(reply.status, told(call, reply))
+        answer.head(reply.status, told(call, reply), length(call, reply))
         answer.watch = stream.watch
         try:
             await stream.pump(answer)
@@ -87,6 +87,12 @@ def told(call: Call, reply: Reply) -> Pairs:
     return header_policy.answer(
         reply.headers, call.agent.url, call.target if call.wants_stream is None else ""
     )
+
+
+def length(call: Call, reply: Reply) -> int | None:
+    """How long a relay's answer will be, where its agent said so."""
+    said = reply.headers.get("Content-Length", "") if call.wants_stream is None else ""
+    return int(said) if said.isdecimal() and len(said) < 19 else None
 
 
 def gone(answer: Answer, reply: Reply) -> Ending:
