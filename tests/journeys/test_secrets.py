@@ -13,13 +13,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+import pytest
 from aiohttp import web
-from journeys.conftest import HELLO, client, said
+from journeys.conftest import HELLO, Start, client, said
 from journeys.loud import WAYS
-from journeys.process import Started
+from journeys.process import Process, Started
 
 from policies.outcome import OUTCOMES, REFUSED_INPUT
 from sidecar import sim
+from sidecar.sim import faults
 from sidecar.sim.script import WORDS
 from sidecar.sim.serving import serving
 
@@ -78,6 +80,35 @@ class Heard:
     def _add(self, to: list[tuple[str, str]], where: str, text: str) -> None:
         to.append((where, text))
         self.codes |= set(re.findall(r'"(?:code|outcome|error)": ?"(\w+)"', text))
+
+    @asynccontextmanager
+    async def hearing(self, one: Process) -> AsyncIterator["Talk"]:
+        """To a process that serves, until it is ended."""
+        out = asyncio.create_task(self._all_of(one.process.stdout))
+        try:
+            await one.ready()
+            async with client() as http:
+                yield Talk(one.doors, self, http)
+            with suppress(ProcessLookupError):
+                one.signal(signal.SIGINT)
+                one.signal(signal.SIGTERM)  # a second one, of another kind lest they be taken for one
+            async with asyncio.timeout(10):
+                text = await out + await self._all_of(one.process.stderr)
+            self.sink("output", one.said + text)
+        finally:
+            out.cancel()
+
+    async def end(self, one: Process) -> str:
+        """Of a process that ends by itself."""
+        async with asyncio.timeout(10):
+            out, err = await one.process.communicate()
+        self.sink("output", text := (out + err).decode())
+        return text
+
+    @staticmethod
+    async def _all_of(stream: asyncio.StreamReader | None) -> str:
+        assert stream is not None
+        return (await stream.read()).decode()
 
     def leaks(self, *secrets: str) -> list[str]:
         """Where a secret stands; and in what is told to operators, where a caller or its words do."""
@@ -170,12 +201,14 @@ class Talk:
             await self.read("admin", path)
         async with self.http.get(f"{self.doors['admin']}/calls") as answer:
             calls = (await answer.json())["calls"]
-        assert len(calls) > 10
+        assert len(calls) > 3
         for call in calls:
             await self.read("admin", f"/calls/{call['request_id']}")
+        for path in ("/", "/api/agents", *(f"/_sidecar/calls/{call['request_id']}" for call in calls[:20])):
+            await self.read("front", path)
 
     async def read(self, door: str, path: str) -> None:
-        async with self.http.get(self.doors[door] + path) as answer:
+        async with self.http.get(self.doors[door] + path, headers=CARRIED) as answer:
             self.heard.sink(f"{door} {path}", await answer.text())
 
 
@@ -239,7 +272,7 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         talk.raw("front", f"GET /{'canary' * 4000} {head}\r\n"),
         talk.raw("front", f"GET / {head}X-Canary: {'canary' * 8000}\r\n\r\n"),
         talk.raw(
-            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=4.0
+            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=2.5
         ),
     ]
 
@@ -260,6 +293,8 @@ async def test_o01_no_secret_comes_out_of_any_sink_on_any_path(
             **workspace.environment,
             **HURRIED,
             SIDECAR_LOG="debug",
+            SIDECAR_INSPECT="on",
+            SIDECAR_PAGE="on",
             SIDECAR_PLATFORM="on",
             SIDECAR_HOST="127.0.0.1",
             SIDECAR_EGRESS_SECRET=KEY,
@@ -282,24 +317,128 @@ async def test_o01_no_secret_comes_out_of_any_sink_on_any_path(
                 deaf={"URL": deaf, "REPLAY": "never"},
             ),
         )
-        out = asyncio.create_task(one.process.stdout.read())
-        stack.callback(out.cancel)
-        await one.ready()
-        async with client() as http:
-            talk = Talk(one.doors, heard, http)
+        async with heard.hearing(one) as talk:
             await asyncio.gather(*everything(talk))
             await talk.sinks()
-        one.signal(signal.SIGTERM)
-        one.signal(signal.SIGTERM)
-        assert await one.ended(5) == 0
-        heard.sink("stdout", (await out).decode())
-        heard.sink("stderr", (await one.process.stderr.read()).decode())
         bearers = {visit.headers.get("authorization", "").removeprefix("Bearer ") for visit in default.visits}
-    heard.sink("start", one.said)
     missing = {*OUTCOMES, *REFUSED_INPUT} - heard.codes - set(ELSEWHERE)
     assert not missing, f"never provoked: {', '.join(sorted(missing))}"
     assert bearers
     assert not (leaks := heard.leaks(*bearers)), "\n".join(leaks)
+
+
+@pytest.mark.parametrize("fault", ["tells", "tells in html", "grants a line break"])
+async def test_o01_an_identity_provider_that_repeats_the_secret_is_not_repeated(
+    process: Started, tmp_path: Path, agent: sim.Agent, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    for name, how in TELLING.items():
+        monkeypatch.setitem(faults.FAULTS, name, how)
+    heard = Heard()
+    async with sim.workspace(client_secret=SECRET) as workspace:
+        workspace.always = fault
+        one = await process(
+            "serve",
+            **workspace.environment,
+            AGENT_APP_URL=agent.url,
+            SIDECAR_LOG="debug",
+            SIDECAR_ERRORS="full",
+            SIDECAR_EGRESS_KEY="required",
+            SIDECAR_EGRESS_SECRET=KEY,
+            SIDECAR_MIDDLEWARE=f"{plugin(tmp_path)}:quiet,default",
+        )
+        async with heard.hearing(one) as talk:
+            await workspace.asked()
+            await talk.chat("whispered")
+            await talk.ask("egress", f"/~{KEY}/agents/default/canary-path", method="GET")
+            await talk.ask("egress", "/agents/default/invocations", said("whispered"))
+            await talk.sinks()
+    assert {"credential_unavailable", "relay_closed", "egress_key_required"} <= heard.codes
+    assert "credential 'workspace'" in dict(heard.sinks)["admin /readyz"]
+    assert len(agent.visits) == 0
+    assert not (leaks := heard.leaks()), "\n".join(leaks)
+
+
+@pytest.mark.parametrize("how", [(signal.SIGABRT,), (signal.SIGINT, signal.SIGTERM)])
+async def test_o01_no_secret_is_in_what_a_process_says_that_is_ended_in_the_middle(
+    process: Started, agent: sim.Agent, how: tuple[signal.Signals, ...]
+) -> None:
+    heard = Heard()
+    one = await process(
+        "serve",
+        PYTHONFAULTHANDLER="1",
+        AGENT_APP_URL=agent.url,
+        SIDECAR_LOG="debug",
+        SIDECAR_EGRESS_SECRET=KEY,
+        SIDECAR_AGENTS__DEFAULT__AUTH="static",
+        SIDECAR_AGENTS__DEFAULT__TOKEN="canary-static",
+    )
+    async with heard.hearing(one) as talk:
+        asking = asyncio.create_task(talk.chat("mute whispered"))
+        await agent.called(4)
+        for number in how:
+            one.signal(number)
+        await asking
+    assert agent.last.headers["authorization"] == "Bearer canary-static"
+    assert not (leaks := heard.leaks()), "\n".join(leaks)
+
+
+async def test_o01_no_secret_is_in_a_last_word(
+    start: Start, agent: sim.Agent, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard = Heard()
+    sidecar = await start(
+        agent.url, LOG="debug", AGENTS__DEFAULT__AUTH="static", AGENTS__DEFAULT__TOKEN="canary-static"
+    )
+    lifetime = sidecar.app.lifetime
+    lifetime.notice = lifetime.patience = 0.05
+    asked = said("silent mid-stream whispered", stream=True)
+    stream = await sidecar.call(asked, **{name.replace("-", "_"): value for name, value in CARRIED.items()})
+    await stream.content.readuntil(b"\n\n")
+    await sidecar.app.stop()
+    heard.answer("stream", (await stream.read()).decode())
+    heard.sink("output", "".join(capfd.readouterr()))
+    assert "draining" in heard.codes
+    assert agent.last.headers["authorization"] == "Bearer canary-static"
+    assert not (leaks := heard.leaks()), "\n".join(leaks)
+
+
+async def test_o01_no_secret_is_in_what_a_command_prints_or_complains_of(
+    process: Started, tmp_path: Path
+) -> None:
+    right = {
+        "AGENT_APP_URL": "https://agent.example.org",
+        "DATABRICKS_HOST": "https://dbc-1.example.org",
+        "DATABRICKS_CLIENT_ID": "sp-1",
+        "DATABRICKS_CLIENT_SECRET": SECRET,
+        "SIDECAR_EGRESS_SECRET": KEY,
+        "SIDECAR_MIDDLEWARE": f"{plugin(tmp_path)}:dumb,default",
+        "SIDECAR_PLUGIN_DUMB__KEY": "canary-plugin-key",
+        **agents(b={"URL": "https://b.example.org", "AUTH": "static", "TOKEN": "canary-static"}),
+    }
+    wrong = {
+        "AGENT_APP_URL": "https://user:canary-password@agent.example.org",
+        "DATABRICKS_HOST": "https://user:canary-password@dbc-1.example.org",
+        "SIDECAR_FRONTEND_URL": "http://127.0.0.1:1/?token=canary-query",
+        "SIDECAR_EGRESS_SECRET": f"{KEY}-canary",
+        "SIDECAR_DEV_TOKEN": "canary-user-token",
+        "SIDECAR_TOKEN": "canary-misspelt",
+        "DATABRICKS_CLIENT_SECRET": "canary\u00e9",
+    }
+    heard = Heard()
+    asked = (
+        (["config", "--json"], right, 0),
+        (["check"], right, 0),
+        (["serve"], right, 78),  # its plug-in does not start
+        (["serve"], right | wrong, 78),
+    )
+    running = [await process(*command, **environ) for command, environ, _ in asked]
+    for (_, _, code), one in zip(asked, running, strict=True):
+        text = await heard.end(one)
+        assert one.process.returncode == code, text
+        assert "Traceback" not in text
+    assert "Plug-in 'dumb' did not start" in heard.sinks[2][1]
+    assert f"{len(wrong)} settings are wrong" in heard.sinks[3][1]
+    assert not (leaks := heard.leaks()), "\n".join(leaks)
 
 
 # --- what stands behind and beside it ---------------------------------------------------------------------
@@ -324,6 +463,13 @@ def plugin(folder: Path) -> Path:
 def free_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return str(probe.getsockname()[1])
+
+
+TELLING: Final = {
+    "tells": faults.refused(400, "invalid_client", f"No client has the secret {SECRET}"),
+    "tells in html": faults.page(f"<title>{SECRET}</title>"),
+    "grants a line break": faults.altered(access_token="canary\r\ntoken"),
+}
 
 
 async def mirror(request: web.BaseRequest) -> web.StreamResponse:
