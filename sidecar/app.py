@@ -38,7 +38,7 @@ from sidecar.sweep import Sweep
 from sidecar.telemetry import Log, Telemetry
 from sidecar.tokens import configured
 from sidecar.tokens.source import Tokens
-from sidecar.upstream import Limits, Upstream
+from sidecar.wire import Limits, Wire
 
 # By which doors and paths agents are called as a rule: these series are there before the first call.
 USUAL: Final = (("front", "/api/chat"), ("egress", "/agents/{agent}/invocations"))
@@ -72,7 +72,7 @@ class Sidecar:
             self.stack.push_async_callback(self.tokens.aclose)
             dialects = {"chat": chat(settings.errors), "responses": responses(settings.errors)}
             terminals = {name: dialect.terminal for name, dialect in dialects.items()}
-            wire = Upstream(limits(settings), self.sweep, terminals, telemetry)
+            wire = Wire(limits(settings), self.sweep, terminals, telemetry)
             self.stack.push_async_callback(wire.close)
             self.edge = self._edge(wire, dialects)
             await self._open()
@@ -84,7 +84,7 @@ class Sidecar:
         gc.set_threshold(20_000, 20, 50)  # a request leaves no cycles worth a look after every seventh of it
         gc.freeze()  # what stands now stands to the end; nobody has to look through it again
 
-    def _edge(self, wire: Upstream, dialects: Mapping[str, Dialect]) -> Edge:
+    def _edge(self, wire: Wire, dialects: Mapping[str, Dialect]) -> Edge:
         settings = self.settings
         found, _ = plugins.plugins(settings.middleware, BUILT_IN)
 

@@ -56,8 +56,9 @@ class Pool:
             async with asyncio.timeout(self.connect):
                 await self.way.open(connection)
         except BaseException as error:
-            if not connection.transport:  # else the loop will say that it is lost
-                self.lost(connection)
+            self.lost(connection)  # uvloop does not say it of one whose opening was cancelled
+            if connection.transport:
+                connection.transport.abort()
             if isinstance(error, TimeoutError):
                 raise Fault("agent_connect_timeout") from None
             raise
@@ -93,7 +94,9 @@ class Pool:
             self._pass_on(connection)
 
     def lost(self, connection: Connection) -> None:
-        self.open.discard(connection)
+        if connection not in self.open:
+            return
+        self.open.remove(connection)
         if self._closed is None:
             self._pass_on(None)
         elif not self._closed.done() and not any(one.transport for one in self.open):

@@ -18,7 +18,7 @@ from sidecar.sim.workspace import workspace
 from sidecar.sweep import Sweep
 from sidecar.tokens.credential import Credential
 from sidecar.tokens.source import Tokens
-from sidecar.upstream import Limits, Upstream
+from sidecar.wire import Limits, Wire
 
 QUESTION = Body(b'{"input":[{"role":"user","content":"hello"}]}')
 
@@ -51,7 +51,7 @@ async def chain(notes: Notes) -> AsyncIterator:
     """`chain(budget=…)`: retry and credentials before the real wire; whoever sleeps, sleeps a hundredth."""
     sweep = Sweep()
     sweep.start()
-    wire = Upstream(Limits(connect=1), sweep, {}, notes)
+    wire = Wire(Limits(connect=1), sweep, {}, notes)
 
     def made(tokens: Tokens | None = None, **given) -> Handler:
         hurried = {"sleep": lambda seconds: asyncio.sleep(seconds / 100)} | given

@@ -125,3 +125,10 @@ def always(answer: bytes) -> Behaviour:
             await peer.send(answer)
 
     return behaviour
+
+
+async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+    """Until this holds; it is looked at in every turn of the loop."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0)

@@ -1,11 +1,10 @@
 """Which connection a call gets: the one used last, never a doubtful one, and never more than there may be."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from wire.calls import asking, fetching
-from wire.hostile import Peer, always, answering, serving
+from wire.hostile import Peer, always, answering, serving, until
 from wire.test_request import HI
 from wire.test_sent import SSE, refusal
 
@@ -140,14 +139,6 @@ async def test_a_connection_that_was_idle_for_too_long_is_closed_and_not_used(wi
 async def test_how_long_a_connection_is_kept_follows_where_it_leads(wire, url, lifetime):
     pool, _, _ = wire._place(asking(url))
     assert pool.lifetime == lifetime
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(10_000):
-        if holds():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never was so")
 
 
 class Held:
