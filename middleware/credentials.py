@@ -57,7 +57,7 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         headers = CIMultiDict(call.headers)
         for name, value in told:
             headers[name] = value
-        return call._replace(headers=CIMultiDictProxy(headers))
+        return call.bearing(CIMultiDictProxy(headers))
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
         """One refresh, and the call once more where it can be sent twice; else the answer stands."""

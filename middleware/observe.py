@@ -40,6 +40,6 @@ def observe(recorder: Recorder) -> Middleware:
             finally:
                 recorder.ended(call, reply, ending)
 
-        return reply._replace(close=close)
+        return Reply(reply.status, reply.headers, reply.body, close)
 
     return middleware

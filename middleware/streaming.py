@@ -72,7 +72,7 @@ async def _as_wanted(call: Call, reply: Reply) -> Reply:
             stream = synthesized(_read(decoded(body.raw, coding)), call.request_id)
             return reply._replace(headers=_with(reply.headers, "synthesized", SSE, *FREELY), body=stream)
         case Body():
-            return reply._replace(headers=_with(reply.headers, "raw"))
+            return Reply(reply.status, _with(reply.headers, "raw"), reply.body, reply.close)
         case stream if not is_plain(coding):
             detail = "The agent compresses its event stream, although it was asked not to."
             raise Refusal(502, "agent_protocol_error", detail=detail)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import monotonic, time
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from aiohttp import HttpVersion11, web
 
@@ -71,7 +71,7 @@ class Answer:
 
     def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs) -> None:
         self.request, self.patience = request, patience
-        self.task = asyncio.current_task()
+        self.task: asyncio.Task[Any] | None = request.task
         self.state: State = "uncommitted"
         self.keep_alive = request.keep_alive
         self.opening: Headers | None = None  # where the caller waits for an event stream: how it begins

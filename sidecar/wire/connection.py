@@ -4,7 +4,8 @@ import asyncio
 import socket
 from typing import Final, Protocol, cast
 
-QUIET: Final = 0.005  # seconds of idleness after which the socket itself is asked whether the agent has closed
+PEEK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # an int: flags are joined slowly
+QUIET: Final = 0.25  # seconds of idleness after which the socket itself is asked whether the agent has closed
 
 
 class Asking(Protocol):
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         if idle < QUIET or self.sock is None:
             return True
         try:  # the loop may not have got round to what the socket knows already
-            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self.sock.recv(1, PEEK)
         except BlockingIOError:
             return True
         except OSError:
