@@ -37,11 +37,11 @@ class Window(NamedTuple):
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Window]:
+async def chromium(*flags: str) -> AsyncIterator[Window]:
     """Debian's, without a window that one could see."""
     path = need("chromium")
     async with async_playwright() as driver:
-        opened = await driver.chromium.launch(executable_path=path)
+        opened = await driver.chromium.launch(executable_path=path, args=list(flags))
         context = await opened.new_context(**PLAIN)
         yield Window(opened, await context.new_page())
         await opened.close()
