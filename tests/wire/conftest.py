@@ -1,14 +1,21 @@
 """A wire before servers that are told byte by byte what to do."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import uvloop
 from wire.calls import Notes
 
 from sidecar.sweep import Sweep
 from sidecar.wire import Limits, Wire
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """On the loop that we run on, and on the one where uvloop does not install."""
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture
