@@ -287,7 +287,8 @@ async def _main(settings: Settings, command: str, staged: Staged | None, guide: 
             return complain(str(why), 1)
         sidecar.lifetime.obey_signals()
         seconds = round(monotonic() - began, 3)
-        sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s\n")
+        page = f": {sidecar.listeners['front'].address}/ in a browser" if settings.page else ""
+        sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s{page}\n")
         sys.stderr.flush()
         sidecar.telemetry.say("info", "ready", front=sidecar.listeners["front"].address, seconds=seconds)
         sidecar.telemetry.flush()
