@@ -55,12 +55,24 @@ async def express(files: Path) -> AsyncIterator[Served]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
 
-        async def served(*command: str, **environ: str) -> Express:
-            running = node.running(files, *(command or ("node", "server.js")), **environ)
+        async def served(*command: str, there: Path = files, **environ: str) -> Express:
+            running = node.running(there, *(command or ("node", "server.js")), **environ)
             url, process = await stack.enter_async_context(running)
             return Express(url, process, http)
 
         yield served
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same app with its answer piped as the recipe prints it, not as we would."""
+    need("node")
+    there = node.app("express", tmp_path_factory.mktemp("published"))
+    handler = there / "agent-proxy.js"
+    ours = "pipeline(Readable.fromWeb(upstream.body), res, () => {});"
+    assert ours in handler.read_text()
+    handler.write_text(handler.read_text().replace(ours, "Readable.fromWeb(upstream.body).pipe(res);"))
+    return there
 
 
 # --- beside the sidecar -----------------------------------------------------------------------------------
@@ -80,6 +92,18 @@ async def test_h09_the_agent_sees_the_apps_bearer_and_for_whom_it_calls(
     assert seen.getall("x-forwarded-access-token") == [TOKEN]
     assert seen.getall("x-app-user-email") == ["ada@example.org"]
     assert "x-forwarded-user" not in seen
+
+
+async def test_h09_so_it_is_with_the_handler_as_it_is_published(
+    start: Start, express: Served, agent: sim.Agent, published: Path
+) -> None:
+    sidecar = await start(agent.url, **OURS, **SSE)
+    app = await express(there=published, AGENT_APP_URL=f"{sidecar.egress}/agents/default")
+    answer = await app.chat(hook.asks("hello there"), **USER)
+    assert await hook.shown(answer) == ["You ", "said: ", "hello ", "there"]
+    assert agent.last.headers["Authorization"] == "Bearer the-apps-own"
+    assert agent.last.headers["x-forwarded-access-token"] == TOKEN
+    assert agent.last.headers["x-app-user-email"] == "ada@example.org"
 
 
 async def test_a_bearer_of_the_apps_own_is_replaced_by_the_one_that_is_kept_fresh(
