@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from policies import retry as policy
 from policies import signatures
 from policies.outcome import OUTCOMES
+from policies.refusal import Refusal
 from policies.retry import Answer
 
 PAGE = Answer(503, "text/html", "", ("Content-Type", "Date"), b"<h1>App Not Available</h1>", took=0.1)
@@ -152,3 +153,22 @@ class TestNotStarted:
     )
     def test_words_that_leave_it_open_are_not(self, status, body):
         assert not signatures.not_started(status, body)
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "stale", "tries"),
+    [
+        ("GET", 0, True, 2),
+        ("HEAD", 0, True, 2),
+        ("GET", 0, False, None),
+        ("GET", 5, True, None),
+        ("GET", None, True, None),
+        ("POST", 0, True, None),
+        ("DELETE", 0, True, None),
+    ],
+)
+def test_r04_only_what_reads_is_made_again_after_it_was_sent(
+    method: str, size: int | None, stale: bool, tries: int | None
+) -> None:
+    rule = policy.stale(Refusal(502, "agent_broke_off", stale=stale), method, size)
+    assert (rule and rule.tries) == tries
