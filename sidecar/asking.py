@@ -17,19 +17,19 @@ from sidecar.noise import noise, uuid
 from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")
+NEVER = float("inf")
 
 
 class Uploading:
     """A relay's request body, read from the caller as the agent takes it."""
 
-    __slots__ = ("_content", "length")
+    __slots__ = ("_asking", "_request", "length")
 
-    def __init__(self, request: web.BaseRequest) -> None:
-        self._content, self.length = request.content, request.content_length
+    def __init__(self, request: web.BaseRequest, asking: "Asking") -> None:
+        self._request, self._asking, self.length = request, asking, request.content_length
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        while chunk := await self._content.readany():
-            yield chunk
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._asking.arriving(self._request)
 
 
 class Asking:
@@ -64,7 +64,7 @@ class Asking:
                 wants = body.wants_stream(value, None, default=agent.stream_default == "sse")
             payload = Body(raw, value=value)
         elif request.body_exists:
-            payload = Uploading(request)
+            payload = Uploading(request, self)
         agent = self.agent(name)
         return Call(
             agent,
@@ -111,20 +111,25 @@ class Asking:
             raise self.too_large()
         if request.content.is_eof():  # it came with its head, as nearly every chat does
             return request.content.read_nowait()
-        return await self.arriving(request)
+        raw = bytearray()
+        async for chunk in self.arriving(request):
+            raw += chunk
+            if len(raw) > self.max_body:
+                raise self.too_large()
+        return bytes(raw)
 
-    async def arriving(self, request: web.BaseRequest) -> bytes:
+    async def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        """The body in pieces. Refusal 408 where the next one does not come in time, 400 where it is no HTTP."""
         deadline = Deadline(asyncio.current_task(), "body_timeout")
         self.sweep.items.add(deadline)
-        raw = bytearray()
         try:
             while True:
                 deadline.at = asyncio.get_running_loop().time() + self.body_timeout
-                if not (chunk := await request.content.readany()):
-                    return bytes(raw)
-                raw += chunk
-                if len(raw) > self.max_body:
-                    raise self.too_large()
+                chunk = await request.content.readany()
+                deadline.at = NEVER  # whoever takes it may take his time
+                if not chunk:
+                    return
+                yield chunk
         except asyncio.CancelledError:
             if not deadline.caught():
                 raise
