@@ -40,22 +40,22 @@ class Setting(NamedTuple):
 
 
 class Exchange:
-    """`ask()` on a connection, then `await answered`: the reply as soon as there is one to hand on.
+    """`await ask()` on a connection: the reply as soon as there is one to hand on.
 
     That is the whole answer for a chat that was not answered as a stream, else its head. Ticked by the sweep.
+    It lets go of the reply and of the stream when it is done with them, so that no cycle is left behind.
     """
 
     __slots__ = (
         "_arriving", "_call", "_clock", "_code", "_connection", "_parts", "_pool", "_reading", "_setting",
-        "_size", "_uploading", "answered", "at", "heard", "moved", "reused", "sent",
+        "_size", "_uploading", "_waiter", "at", "heard", "moved", "reused", "sent",
     )  # fmt: skip
 
     def __init__(self, setting: Setting, call: Call, pool: Pool) -> None:
-        loop = asyncio.get_running_loop()
         self._setting, self._call, self._pool = setting, call, pool
-        self._clock = loop.time
+        self._clock = asyncio.get_running_loop().time
         self._reading = Reading(call.method)
-        self.answered: asyncio.Future[Reply] = loop.create_future()
+        self._waiter: asyncio.Future[Reply] | None = None
         self._connection: Connection | None = None
         self._arriving: Arriving | None = None
         self._uploading: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class Exchange:
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def ask(self, connection: Connection, head: bytes, *, reused: bool) -> None:
+    def ask(self, connection: Connection, head: bytes, *, reused: bool) -> asyncio.Future[Reply]:
         """Write the request in one piece; an upload's body follows as the agent takes it."""
         transport, body = connection.transport, self._call.body
         if transport.is_closing():
@@ -90,6 +90,8 @@ class Exchange:
             self.sent = "partial"
             transport.write(head)
             self._uploading = asyncio.create_task(self._upload(connection, body))
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
 
     async def _upload(self, connection: Connection, body: Upload) -> None:
         try:
@@ -156,8 +158,9 @@ class Exchange:
         self._answer(Reply(head.status, head.headers, self._arriving, self.close))
 
     def _answer(self, reply: Reply) -> None:
-        if not self.answered.done():
-            self.answered.set_result(reply)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
 
     def _collect(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -174,8 +177,9 @@ class Exchange:
                 self._pool.give_back(connection)
             else:
                 connection.transport.abort()
-        if self._arriving is not None:
-            self._arriving.finish()
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None:
+            arriving.finish()
         else:
             parts, head = self._parts, reading.head
             whole = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -197,6 +201,7 @@ class Exchange:
         """Nobody waits for it any more: the agent is left at once."""
         if (connection := self._release()) is not None:
             connection.transport.abort()
+        self._arriving = None
 
     async def close(self, ending: Ending) -> None:
         self.abort()
@@ -208,11 +213,12 @@ class Exchange:
             sent = "partial" if self._connection.full else self.sent
             stale = self.reused and not self.heard and error.code == "agent_broke_off"
             error = told(error, self._call.agent, sent, stale=stale, proxied=self._setting.proxied)
+        arriving = self._arriving
         self.abort()
-        if self._arriving is not None:
-            self._arriving.finish(error)
-        elif not self.answered.done():
-            self.answered.set_exception(error)
+        if arriving is not None:
+            arriving.finish(error)
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     def tick(self, now: float) -> None:
         if self.moved:

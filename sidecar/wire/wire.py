@@ -51,11 +51,11 @@ class Wire:
         exchange = Exchange(self._setting, call, pool)
         result = "internal_error"
         try:
-            if (connection := pool.ready()) is not None:
-                exchange.ask(connection, head, reused=True)
-            else:
-                exchange.ask(await pool.opened(), head, reused=False)
-            reply = await exchange.answered
+            connection = pool.ready()
+            reused = connection is not None
+            if connection is None:
+                connection = await pool.opened()
+            reply = await exchange.ask(connection, head, reused=reused)
             result = "answered"
             return reply
         except Fault as fault:

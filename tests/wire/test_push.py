@@ -1,6 +1,7 @@
 """Streams: pushed as they arrive with no task and no future per chunk, paused where nobody reads, left at once."""
 
 import asyncio
+import gc
 
 import pytest
 from wire.calls import asking, fetching
@@ -10,7 +11,8 @@ from wire.test_sent import SSE
 from middleware.sse import Event
 from middleware.watch import Watch
 from policies.refusal import Refusal
-from sidecar.wire.arriving import HIGH
+from sidecar.wire.arriving import HIGH, Arriving
+from sidecar.wire.exchange import Exchange
 
 FRAME = b'data: {"type":"response.output_text.delta","delta":"x"}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -358,3 +360,22 @@ async def test_no_deadline_is_left_behind(wire):
         await reply.body.pump(Taking())
         items = wire._setting.sweep.items
         assert items == set(wire.pools.values())
+
+
+async def test_no_exchange_waits_for_the_collector_of_garbage(wire):
+    async with serving(answering(*[SSE + chunk(FRAME) + END] * 20)) as agent:
+        gc.collect()
+        before = kept()
+        gc.disable()
+        try:
+            for _ in range(20):
+                reply = await wire(asking(agent.url, stream=True))
+                await reply.body.pump(Taking())
+                await reply.close("ok")
+            assert kept() - before <= 4  # of the last reply, and of one that the loop still holds
+        finally:
+            gc.enable()
+
+
+def kept() -> int:
+    return sum(isinstance(one, Exchange | Arriving) for one in gc.get_objects())
