@@ -46,7 +46,7 @@ async def test_a_raw_stream_arrives_as_the_very_bytes_that_the_agent_sent(
 
 
 async def test_s01_each_event_is_handed_on_as_it_comes(start: Start, agent: sim.Agent) -> None:
-    sidecar = await start(agent.url)
+    sidecar = await start(agent.url, COMMIT_AFTER="0.1")
     answer = await sidecar.chat(said("step"))
     visit = await agent.called()
     for _ in range(3):
@@ -280,7 +280,7 @@ async def test_d04_a_caller_who_leaves_closes_the_agent_in_every_phase(
 async def test_d04_who_leaves_once_the_end_was_said_has_had_the_whole_answer(
     start: Start, agent: sim.Agent, path: str, words: str, mark: bytes, outcome: str
 ) -> None:
-    sidecar = await start(agent.url)
+    sidecar = await start(agent.url, COMMIT_AFTER="0.1")
     answer = await sidecar.call(said(words, stream=True), path)
     visit = await agent.called()
     frame = b""
