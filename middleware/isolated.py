@@ -1,7 +1,8 @@
-"""Around each plug-in: it sees no user token that it did not ask for, and its failures carry its name."""
+"""Around each plug-in: it sees no user token that it did not ask for, and what goes wrong in it carries its name."""
 
 from middleware.exchange import Call, Handler, Middleware, Reply
 from middleware.observe import Recorder
+from middleware.stepped import Stepped
 from policies.refusal import Refusal
 
 
@@ -23,8 +24,11 @@ def isolated(name: str, plugin: Middleware, recorder: Recorder, *, sees_token: b
                 passed_on = error
                 raise
 
+        def blocked(seconds: float) -> None:
+            recorder.note(call, "plugin_blocked", f"{name} {seconds * 1000:.0f} ms")
+
         try:
-            reply = await plugin(shown, onward)
+            reply = await Stepped(plugin(shown, onward), blocked)
             if not isinstance(reply, Reply):
                 raise TypeError(f"plug-in {name!r} answered with {type(reply).__name__}, which is no Reply")
         except Exception as error:

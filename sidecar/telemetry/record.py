@@ -11,6 +11,7 @@ at when the call begins, and again with each attempt; the middleware tell the re
     cold_start         why the agent was taken to be starting; `waited` the seconds that it took
     trace_id           the trace that the agent named
     plugin_failed      the name of a plug-in that raised
+    plugin_blocked     the name of one that ran for over a quarter of a second without awaiting, and how long
 """
 
 from collections.abc import Callable

@@ -139,6 +139,8 @@ class Telemetry:
             return
         if (count := _COUNTED.get(what)) is not None:
             value = count(self._counters, record, value)
+            if what == "plugin_blocked":
+                self.say("warning", "a plug-in blocked everybody", plugin=value, request_id=call.request_id)
             if what == "attempt" and type(call.body) is Body and call.body is not EMPTY:
                 record.bytes_sent = len(call.body.raw)
                 record.shape_sent = shape(call.body) if call.wants_stream is not None else ""
@@ -333,4 +335,5 @@ _COUNTED: Final[dict[str, Callable[[Counters, Record, Any], Any]]] = {
     "cold_start": _cold_start,
     "stream_refused": _stream_refused,
     "plugin_failed": _plugin_failed,
+    "plugin_blocked": lambda _, __, value: _text(value)[:80],
 }
