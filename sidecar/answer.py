@@ -42,51 +42,26 @@ class Answer:
     `write_eof`, which have nothing left to do.
     """
 
-    __slots__ = (
-        "_began",
-        "_bodiless",
-        "_chunked",
-        "_common",
-        "_head",
-        "_length",
-        "_may_open",
-        "_moved",
-        "_protocol",
-        "_quiet_since",
-        "_seen",
-        "_writing",
-        "early",
-        "first_byte",
-        "keep_alive",
-        "opening",
-        "patience",
-        "request",
-        "size",
-        "stalled",
-        "state",
-        "status",
-        "task",
-        "watch",
-    )  # fmt: skip
+    # What stands at the class is what most answers never need of their own.
+    state: State = "uncommitted"
+    opening: Headers | None = None  # where the caller waits for an event stream: how it begins
+    watch: Watch | None = None
+    early = stalled = False
+    size = status = 0
+    first_byte = 0.0
+    _may_open: Callable[[], bool] = bool
+    _length: int | None = None
+    _moved = _seen = 0
+    _writing = _chunked = _bodiless = False
 
     def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs) -> None:
         self.request, self.patience = request, patience
         self.task: asyncio.Task[Any] | None = request.task
-        self.state: State = "uncommitted"
         self.keep_alive = request.keep_alive
-        self.opening: Headers | None = None  # where the caller waits for an event stream: how it begins
-        self.watch: Watch | None = None
-        self.early = self.stalled = False
-        self.size = self.status = 0
-        self.first_byte = 0.0
-        self._may_open: Callable[[], bool] = bool
         self._protocol = request.protocol
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
-        self._length: int | None = None
         self._began = self._quiet_since = asyncio.get_running_loop().time()
-        self._moved = self._seen = 0
-        self._writing = self._chunked = self._bodiless = False
 
     # --- telling -------------------------------------------------------------------------------------------
 

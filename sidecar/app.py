@@ -112,6 +112,7 @@ class Sidecar:
             sweep=self.sweep,
             patience=Patience(settings.commit_after, settings.keepalive, settings.write_timeout),
             in_hand=self.in_hand,
+            inspected=settings.inspect,
         )
 
     def in_hand(self, agent: Agent) -> bool:

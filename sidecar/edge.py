@@ -9,7 +9,6 @@ from aiohttp import web
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Pairs
 from policies.agent import Agent, Caller
-from policies.header_table import IDENTITY
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
@@ -25,6 +24,7 @@ class Edge:
     """Every exchange with an agent, of all doors; a door's own rules have been applied before.
 
     `chat`, `relay`  the two chains
+    `inspected`      whether callers may look at their own calls through the front
     `in_hand`        whether a call to this agent has its credential at hand (or needs none)
     """
 
@@ -39,10 +39,12 @@ class Edge:
         sweep: Sweep,
         patience: Patience,
         in_hand: Callable[[Agent], bool],
+        inspected: bool = False,
     ) -> None:
         self.chat, self.relay, self.asking, self.dialects = chat, relay, asking, dialects
         self.telling = Telling(dialects, telemetry)
         self.telemetry, self.sweep, self.patience, self.in_hand = telemetry, sweep, patience, in_hand
+        self.inspected = inspected
         self.open: dict[str, Answer] = {}  # by request id: what is being answered now
         self.idle = asyncio.Event()
         self.idle.set()
@@ -101,10 +103,14 @@ class Edge:
         self.sweep.items.add(answer)
         record = self.telemetry.begin(request_id, caller.door, route.template, request.method)
         record.bytes_in = request.content_length
-        record.owner = owner(caller.email or "", request.remote or "")
+        if self.inspected:
+            record.owner = owner(caller.email or "", request.remote or "")
+        if removed:
+            self.telemetry.identity(record, removed, believed=caller.believed)
         if removed or caller.believed:
-            came = [name for name in IDENTITY if name in request.headers or name in removed]
-            self.telemetry.identity(record, removed, believed=caller.believed, came=came)
+            record.came = tuple(
+                request.headers.keys()
+            )  # names only; which of them tell who it is, is told later
         return record
 
     async def _unplanned(self, answer: Answer, call: Call | None, refusal: Refusal) -> Answer:

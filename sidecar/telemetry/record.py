@@ -7,7 +7,7 @@ at when the call begins, and again with each attempt; the middleware tell the re
     stream_refused     the status with which the agent refused to stream, before it was asked once more
     attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
     credential         which kind of credential was added: app | user | static | none
-    identity_received, identity_removed, identity_sent     names of identity headers
+    identity_removed, identity_sent     names of identity headers
     cold_start         why the agent was taken to be starting; `waited` the seconds that it took
     trace_id           the trace that the agent named
     plugin_failed      the name of a plug-in that raised
@@ -24,11 +24,12 @@ from policies.outcome import sentence
 from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
-IDENTITY: Final = frozenset({"identity_received", "identity_sent"})
+IDENTITY: Final = frozenset({"identity_sent"})
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names
 
 
+Key = bytes
 Note = tuple[float, str, Any]  # at (monotonic seconds), what, value
 
 
@@ -50,38 +51,32 @@ class Said(NamedTuple):
 
 
 class Record:
-    __slots__ = (
-        "agent",
-        "agent_name",
-        "agent_request_id",
-        "attempts",
-        "bytes",
-        "bytes_in",
-        "bytes_sent",
-        "dialect",
-        "door",
-        "ended",
-        "first_byte",
-        "method",
-        "notes",
-        "outcome",
-        "owner",
-        "refusal",
-        "removed",
-        "request_id",
-        "room",
-        "route",
-        "sent",
-        "shape",
-        "shape_sent",
-        "started",
-        "status",
-        "stream",
-        "streaming",
-        "time",
-        "trace_id",
-        "wants_stream",
-    )
+    """What stands at the class is what most records never need of their own."""
+
+    first_byte: float | None = None
+    ended = 0.0
+    bytes = 0  # of the answer's body
+    bytes_in: int | None = None  # of the request's; None: not known beforehand
+    bytes_sent: int | None = None  # of what went to the agent, in the last attempt
+    shape = ""  # of the question, as it came
+    shape_sent = ""  # and as it went
+    streaming = False  # an event stream is open to the caller
+    stream = ""  # how the answer was brought to the caller: raw, translated …
+    status = 0  # what the caller was told; 0: nothing
+    outcome = ""
+    agent: Agent | None = None
+    agent_name = "none"
+    agent_request_id = ""
+    trace_id = ""
+    dialect = ""
+    wants_stream: bool | None = None
+    attempts = 0
+    sent = "none"  # what had left in the last of them
+    removed = 0  # identity headers
+    refusal: Said | None = None
+    owner: Key | None = None  # who may look at it through the front door
+    came: tuple[str, ...] = ()  # names of the headers that came, where identity was read from them
+    room = ROOM
 
     def __init__(
         self, request_id: str, door: str, route: str, method: str, started: float, time: float
@@ -89,29 +84,7 @@ class Record:
         self.request_id, self.door, self.route, self.method = request_id, door, route, method
         self.started = started  # seconds of the monotonic clock, like `first_byte` and `ended`
         self.time = time  # seconds since 1970
-        self.first_byte: float | None = None
-        self.ended = 0.0
-        self.bytes = 0  # of the answer's body
-        self.bytes_in: int | None = None  # of the request's; None: not known beforehand
-        self.bytes_sent: int | None = None  # of what went to the agent, in the last attempt
-        self.shape = self.shape_sent = ""  # of the question, as it came and as it went
-        self.streaming = False  # an event stream is open to the caller
-        self.stream = ""  # how the answer was brought to the caller: raw, translated …
-        self.status = 0  # what the caller was told; 0: nothing
-        self.outcome = ""
-        self.agent: Agent | None = None
-        self.agent_name = "none"
-        self.agent_request_id = ""
-        self.trace_id = ""
-        self.dialect = ""
-        self.wants_stream: bool | None = None
-        self.attempts = 0
-        self.sent = "none"  # what had left in the last of them
-        self.removed = 0  # identity headers
-        self.refusal: Said | None = None
-        self.owner: bytes | None = None  # who may look at it through the front door
         self.notes: list[Note] = []
-        self.room = ROOM
 
     def note(self, at: float, what: str, value: Any) -> None:
         """One fact more, as long as there is room."""

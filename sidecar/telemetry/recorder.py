@@ -1,7 +1,7 @@
 """Where each call's record ends: in the counters, in one line of the log, and in the tap."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from middleware.exchange import EMPTY, Body, Call, Reply
@@ -104,18 +104,13 @@ class Telemetry:
         else:
             self.turned_away(door, "other", Refusal(outcome.status(code), code), "")
 
-    def identity(
-        self, record: Record, removed: dict[str, int], *, believed: bool, came: Collection[str] = ()
-    ) -> None:
-        """Identity headers that came, and those of them that were taken off, by name."""
-        if came:
-            record.note(record.started, "identity_received", tuple(sorted(came)))
+    def identity(self, record: Record, removed: dict[str, int], *, believed: bool) -> None:
+        """Identity headers that were taken off, by name."""
         for name, count in removed.items():
             unlikely = believed and not (record.door == "front" and name == "x-app-user-email")
             self._counters.named(self._counters.removed, "malformed" if unlikely else "not_believed", count)
             record.removed += count
-        if removed:
-            record.note(self._clock(), "identity_removed", sorted(removed))
+        record.note(self._clock(), "identity_removed", sorted(removed))
 
     # --- the chain -----------------------------------------------------------------------------------------
 

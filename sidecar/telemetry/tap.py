@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
+from policies import header_table
 from sidecar.telemetry.lines import stamp
 from sidecar.telemetry.record import Record
 
@@ -76,7 +77,11 @@ def _whole(record: Record) -> dict[str, Any]:
             "auth": agent.auth,
             "trusted": agent.trusted,
         },
-        "identity": {name: facts.get(f"identity_{name}", []) for name in ("received", "removed", "sent")},
+        "identity": {
+            "received": received(record, facts),
+            "removed": facts.get("identity_removed", []),
+            "sent": facts.get("identity_sent", []),
+        },
         "body": {
             "shape": record.shape or None,
             "shape_sent": record.shape_sent or None,
@@ -95,6 +100,12 @@ def _whole(record: Record) -> dict[str, Any]:
         },
         "timeline": _timeline(record),
     }
+
+
+def received(record: Record, facts: dict[str, Any]) -> list[str]:
+    """The identity headers that came, believed or not."""
+    came = {name.lower() for name in record.came} & set(header_table.IDENTITY)
+    return sorted(came | set(facts.get("identity_removed", [])))
 
 
 def _timeline(record: Record) -> list[dict[str, Any]]:

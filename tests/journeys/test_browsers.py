@@ -28,6 +28,12 @@ ADMIN = ["/calls", "/metrics", "/agents", "/readyz", "/"]
 OURS = {"AGENTS__DEFAULT__AUTH": "static", "AGENTS__DEFAULT__TOKEN": "the-apps-own"}
 
 
+async def settled() -> None:
+    """A browser connects without being asked to: what it has just begun becomes a connection, and can be closed."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def evil(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text=EVIL, content_type="text/html")
 
@@ -50,6 +56,8 @@ async def site() -> AsyncIterator[str]:
 
     async with serving(evil) as port:
         yield port.url.rpartition(":")[2]
+        await port.close()
+        await settled()
 
 
 @shared
@@ -61,6 +69,9 @@ async def start() -> AsyncIterator[Start]:
             app = Sidecar(settings.load(FREE | {"AGENT_APP_URL": agent} | named))
             await app.start()
             stack.push_async_callback(app.stack.aclose)
+            stack.push_async_callback(settled)
+            for listener in app.listeners.values():
+                stack.callback(listener.refuse)
             return Running(app, await stack.enter_async_context(client()))
 
         yield started
@@ -108,6 +119,8 @@ async def test_h20_a_name_that_was_rebound_to_this_machine_reaches_no_agent_and_
     async with serving(evil) as elsewhere:
         home = elsewhere.url.replace("127.0.0.1", "evil.example")
         await window.page.goto(home)
+        await elsewhere.close()
+        await settled()
     await start(agent.url, **{port: home.rpartition(":")[2]})
     seen = {what for _, _, what in await attacked(window.page, home, DOORS[door])}
     codes = {code[1] for what in seen if (code := re.search(r'{"error":"(\w+)"', what))}

@@ -40,7 +40,8 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     record = book.begin()
     record.agent_request_id, record.trace_id = "0b0e-uuid", "4bf92f35"
     came = ["x-forwarded-user", "x-forwarded-access-token"]
-    book.telemetry.identity(record, {"x-forwarded-user": 1}, believed=True, came=came)
+    record.came = ("Host", *came)
+    book.telemetry.identity(record, {"x-forwarded-user": 1}, believed=True)
     book.telemetry.began(call)
     sent = call._replace(body=Body(b'{"input":[{"role":"user"}],"stream":true}'))
     for after, what, value in (
@@ -58,7 +59,6 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     told = seen(book, "id-1")
     assert [(step["ms"], step["what"]) for step in told["timeline"]] == [
         (0.0, "accepted"),
-        (0.0, "identity_received"),
         (0.0, "identity_removed"),
         (4.0, "credential"),
         (5.0, "identity_sent"),
