@@ -33,8 +33,10 @@ def chat(errors: str | None = None) -> Dialect:
     async def spoken(call: Call, reply: Reply) -> Reply:
         kind = reply.headers.get("Content-Type", "")
         body = reply.body
-        text = body.raw[:4096].decode("utf-8", "replace") if isinstance(body, Body) else ""
-        if refusal := answers.refused(call.agent, reply.status, kind, text):
+        if refusal := answers.refused(call.agent, reply.status, kind):
+            if isinstance(body, Body):  # its words may tell more of the cause
+                text = body.raw[:4096].decode("utf-8", "replace")
+                refusal = answers.refused(call.agent, reply.status, kind, text) or refusal
             if errors == "passthrough" and reply.status >= 400:
                 return reply
             raise refusal

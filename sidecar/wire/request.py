@@ -20,7 +20,9 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    fields = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in OURS]
+    fields = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if not OURS.isdisjoint(map(str.lower, headers.keys())):  # seldom: the policies leave none
+        fields = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in OURS]
     host = "" if "host" in headers else f"Host: {authority}\r\n"
     text = f"{method} {path} HTTP/1.1\r\n{host}{''.join(fields)}{framing}\r\n"
     lines = len(fields) + 2 + (host != "") + (framing != "")
