@@ -111,7 +111,7 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         talk.raw("front", f"GET /{'canary' * 4000} {head}\r\n"),
         talk.raw("front", f"GET / {head}X-Canary: {'canary' * 8000}\r\n\r\n"),
         talk.raw(
-            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=2.5
+            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=6
         ),
     ]
 
