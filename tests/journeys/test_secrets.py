@@ -110,9 +110,7 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         talk.raw("front", f"POST /api/chat {head}Expect: canary\r\nContent-Length: 2\r\n\r\n{{}}"),
         talk.raw("front", f"GET /{'canary' * 4000} {head}\r\n"),
         talk.raw("front", f"GET / {head}X-Canary: {'canary' * 8000}\r\n\r\n"),
-        talk.raw(
-            "front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=6
-        ),
+        talk.raw("front", f"POST /api/chat {head}Content-Length: {len(endless)}\r\n\r\n{endless}", silent=6),
     ]
 
 
