@@ -124,6 +124,11 @@ class Issuer:
         self.issued.append(f"app-{len(self.issued)}")
         return Grant(Secret(f"Bearer {self.issued[-1]}"), self.dice.uniform(20, 120))
 
+    @property
+    def given(self) -> int:
+        """Bearers, of both kinds, in all."""
+        return len(self.issued) + self.turns
+
     def accepts(self, token: str) -> bool:
         return token in self.issued[self.dead :]
 
@@ -148,6 +153,7 @@ class Crowd:
         self.app, self.agents, self.issuer, self.dice = app, agents, issuer, dice
         self.questions: dict[str, Question] = {}  # by id
         self.asked = 0
+        self.before = 0  # bearers that were given out before what is being looked at
         self.ends: Counter[str] = Counter()  # statuses, `left`
 
     async def asks(self, questions: int) -> None:
@@ -272,13 +278,14 @@ class Crowd:
             guarded=sum(b"refuse streaming" in visit.body for _, visit in self.visits),
             replayed=sum(len(several) > 1 for several in bearers.values()),
             awaited=sum(visit.target == "/agent/info" for _, visit in self.visits),
-            refreshed=len(self.issuer.issued) + self.issuer.turns,
+            refreshed=self.issuer.given - self.before,
         )
 
     def forget(self) -> None:
         """Let go of what happened so far, once it has been looked at."""
         self.questions.clear()
         self.ends.clear()
+        self.before = self.issuer.given
         for agent in self.agents.values():
             agent.visits = Series()
             agent.leavings = Series()

@@ -179,6 +179,18 @@ async def test_r08_who_leaves_while_it_waits_is_not_run_afterwards(start: Start,
     assert await sidecar.metric("sidecar_requests_total", outcome="caller_left") == 1
 
 
+@pytest.mark.parametrize("how", ["status 503", "status 502", "die"])
+async def test_r02_r05_what_the_agent_itself_answered_or_broke_off_is_never_asked_again(
+    start: Start, agent: sim.Agent, how: str
+) -> None:
+    """Not with a Retry-After, which the 503 has, and not with an idempotency key."""
+    sidecar = await start(agent.url, **HURRIED)
+    answer = await sidecar.call(said(how, stream=False), idempotency_key="once")
+    assert answer.status == (502 if how == "die" else int(how[-3:]))
+    assert len(agent.visits) == 1
+    assert await sidecar.metric("sidecar_upstream_attempts_total", sent="full") == 1
+
+
 @ASLEEP
 async def test_replay_never_calls_an_agent_once_whatever_becomes_of_it(
     start: Start, agent: sim.Agent, how: str
