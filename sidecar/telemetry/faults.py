@@ -22,11 +22,13 @@ _QUOTED: Final = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+|\beyJ[\w-]{8,}(?:\.[\w-]*)*")
 
 
-def told(error: BaseException, hidden: Iterable[str] = (), call: Call | None = None) -> str:
-    """The exception and what led to it, innermost first, one frame a line."""
+def told(
+    error: BaseException, hidden: Iterable[str] = (), call: Call | None = None, *, words: bool = True
+) -> str:
+    """The exception and what led to it, innermost first, one frame a line; without `words`, not what it says."""
     secrets = sorted({*hidden, *(_carried(call) if call else ())}, key=len, reverse=True)
     body = call.body.raw if call and isinstance(call.body, Body) else b""
-    blocks = ["\n".join([*_frames(one), _message(one, secrets, body)]) for one in _chain(error)]
+    blocks = ["\n".join([*_frames(one), _message(one, secrets, body, words)]) for one in _chain(error)]
     return "\nthen\n".join(blocks)
 
 
@@ -54,7 +56,9 @@ def _frames(error: BaseException) -> Iterator[str]:
         yield f'File "{code.co_filename}", line {line}, in {code.co_name}'
 
 
-def _message(error: BaseException, secrets: Iterable[str], body: bytes) -> str:
+def _message(error: BaseException, secrets: Iterable[str], body: bytes, words: bool) -> str:
+    if not words:
+        return type(error).__qualname__
     try:
         text = str(error)
     except Exception:  # an exception that cannot even be printed is one more fault, not two

@@ -265,14 +265,17 @@ class Telemetry:
         self.log.say(level, message, **facts)
 
     def broke(self, error: BaseException, call: Call | None = None) -> None:
-        """A fault of ours or of a plug-in, with its traceback in one field; once a second for each kind."""
+        """A fault of ours or of a plug-in, with its traceback in one field; once a second for each kind.
+
+        Without a call nothing tells what of its words came with the request, so none of them is kept.
+        """
         kind = f"{type(error).__qualname__} {error.__traceback__ and error.__traceback__.tb_lineno}"
         held = self._rate.passes(kind)
         if held is None:
             return
         about = {"request_id": call.request_id, "agent": call.agent.name[:63]} if call else {}
         more = {"held_back": held} if held else {}
-        text = faults.told(error, self._hidden, call)
+        text = faults.told(error, self._hidden, call, words=call is not None)
         self.say("error", "something went wrong on our side", **about, **more, traceback=text)
 
     def listen(self) -> Callable[[], None]:

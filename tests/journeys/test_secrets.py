@@ -219,6 +219,30 @@ async def test_o01_no_secret_is_in_what_a_process_says_that_is_ended_in_the_midd
     assert not (leaks := heard.leaks()), "\n".join(leaks)
 
 
+@pytest.mark.parametrize("broken", ["policies.identity.caller", "policies.trace.continued_or_new"])
+async def test_o01_a_fault_of_our_own_on_the_way_to_a_call_repeats_nothing_of_the_request(
+    start: Start,
+    agent: sim.Agent,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    broken: str,
+) -> None:
+    def stumble(*given: object) -> None:
+        raise ValueError(f"{given} {list(CARRIED.values())}") from KeyError("canary-cause")
+
+    heard = Heard()
+    sidecar = await start(agent.url, LOG="debug")
+    monkeypatch.setattr(broken, stumble)
+    answer = await sidecar.call(HELLO, **{name.replace("-", "_"): value for name, value in CARRIED.items()})
+    assert answer.status == 500
+    heard.answer("answer", await answer.text())
+    await sidecar.app.stop()
+    heard.sink("output", "".join(capfd.readouterr()))
+    assert "internal_error" in heard.codes
+    assert "ValueError" in heard.sinks[0][1]  # with the place where it was raised
+    assert not (leaks := heard.leaks()), "\n".join(leaks)
+
+
 async def test_o01_no_secret_is_in_a_last_word(
     start: Start, agent: sim.Agent, capfd: pytest.CaptureFixture[str]
 ) -> None:

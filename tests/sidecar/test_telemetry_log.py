@@ -110,12 +110,18 @@ def test_what_led_to_an_error_is_told_before_it(book: Observed) -> None:
 
     with pytest.raises(LookupError) as caught:
         broken()
-    book.telemetry.broke(caught.value)
+    book.telemetry.broke(caught.value, a_call())
     (line,) = book.lines()
     first, then, last = line["traceback"].partition("\nthen\n")
     assert first.endswith("OSError: disk on fire")
     assert then
     assert last.endswith("LookupError: no page")
+
+
+def test_without_a_call_to_compare_it_with_an_error_is_told_without_its_words(book: Observed) -> None:
+    book.telemetry.broke(ValueError("canary"))
+    (line,) = book.lines()
+    assert line["traceback"] == "ValueError"
 
 
 def test_the_same_fault_is_told_once_a_second_with_the_number_that_was_held_back(book: Observed) -> None:
