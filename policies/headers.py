@@ -15,6 +15,9 @@ Headers = CIMultiDictProxy[str]
 Pairs = list[tuple[str, str]]
 
 PSEUDONYM: Final = "1.1 agent-sidecar"  # our mark in `Via`
+VIA: Final = ("via", PSEUDONYM)
+IDENTITY_CODING: Final = ("accept-encoding", "identity")
+LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they come to to be remembered
 
 
 class _Names:
@@ -58,17 +61,23 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     Not among them: x-request-id, traceparent and tracestate, which the edge tells anew, and authorization and
     the user's headers, which `credentials` writes. Refusal: 400 `bad_request`, 508 `loop_detected`.
     """
-    allowed, begin = _with(extra) if extra else _CHAT.exact, _CHAT.begin
-    named = _nominated(headers)
-    kept = [
-        (name, value)
-        for name, value in headers.items()
-        if ((low := name.lower()) in allowed or low.startswith(begin)) and low not in named
-    ]
+    named = _nominated(headers) if "connection" in headers else _NONE
+    spelled = "\n".join(headers.keys())
+    names = _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
+    kept = [(name, value) for name in names for value in headers.getall(name)]
+    if named:
+        kept = [pair for pair in kept if pair[0].lower() not in named]
     _sound(kept)
-    kept.append(("accept-encoding", "identity"))
-    kept.append(("via", _via(headers)))
+    kept += (IDENTITY_CODING, (("via", _via(headers)) if "via" in headers else VIA))
     return kept
+
+
+@lru_cache(512)
+def _passing(spelled: str, extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of these names (a line each) go along, each once. The same client sends the same again and again."""
+    allowed, begin = _with(extra) if extra else _CHAT.exact, _CHAT.begin
+    names = {name.lower(): name for name in spelled.split("\n")}
+    return tuple(name for low, name in names.items() if low in allowed or low.startswith(begin))
 
 
 def relayed(headers: Headers) -> Pairs:

@@ -18,7 +18,11 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 LONGEST_EMAIL: Final = 254  # bytes
 LONGEST_TOKEN: Final = 16_384
+LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they come to to be remembered
 
+NOT_OF_A_PROXY: Final = "x-app-user-email"  # a frontend tells it at egress; at the front nobody may
+
+ODD: Final[tuple[int, tuple[str, ...]]] = (-1, ())
 _NAMES: Final = frozenset(IDENTITY)
 _VISIBLE: Final = bytes(code for code in range(0x21, 0x7F) if code != ord(","))  # a list is not one token
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -99,6 +103,37 @@ def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[s
     Refusal 400 `duplicate_identity_header` where one that is believed came twice, or spelled with `_`, and
     `bad_request` for two `Authorization` headers at the front.
     """
+    spelled = "\n".join(headers.keys())
+    count, names = _plainly(spelled) if len(spelled) <= LONGEST_NAMES else ODD
+    if count != len(headers):  # a name is odd, or came twice
+        return _examined(headers, door, believed)
+    removed: dict[str, int] = {}
+    if not names:
+        return Caller(door, believed), removed
+    found: dict[str, str] = {}
+    for known in names:
+        if not believed or (known == NOT_OF_A_PROXY and door == "front"):
+            removed[known] = 1
+        elif _WELL_FORMED[known](value := headers[known].strip(" \t")):
+            found[known] = value
+        elif value:
+            removed[known] = 1
+    return _caller(door, believed, found), removed
+
+
+@lru_cache(512)
+def _plainly(spelled: str) -> tuple[int, tuple[str, ...]]:
+    """How many different names there are (a line each), and the identity headers among them; `ODD` where one is
+    spelled so that it has to be looked at. The same client sends the same names again and again.
+    """
+    if "_" in spelled or " " in spelled or "\t" in spelled:
+        return ODD
+    names = set(spelled.lower().split("\n"))
+    return len(names), tuple(name for name in IDENTITY if name in names)
+
+
+def _examined(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[str, int]]:
+    """The same for names that are not as usual."""
     found: dict[str, str] = {}
     removed: dict[str, int] = {}
     spelled = "\n".join(headers.keys()).lower()
@@ -110,24 +145,27 @@ def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[s
                 _take(known, list(values), found, removed, door, believed)
     if door == "front" and "authorization" in spelled and len(list(headers.getall("authorization", ()))) > 1:
         raise Refusal(400, "bad_request", detail="Two Authorization headers came.")
-    if not found:
-        return Caller(door, believed), removed
     for known, value in list(found.items()):
         if not _WELL_FORMED[known](value):
             del found[known]
             if value:
                 removed[known] = removed.get(known, 0) + 1
+    return _caller(door, believed, found), removed
+
+
+def _caller(door: Door, believed: bool, found: dict[str, str]) -> Caller:
+    """From identity headers that are believed and well-formed."""
     token = found.get("x-forwarded-access-token")
     email = found.get("x-forwarded-email") or found.get("x-app-user-email")
     who = found.get("x-forwarded-preferred-username") or found.get("x-forwarded-user")
-    return Caller(door, believed, who, email, Secret(token) if token else None), removed
+    return Caller(door, believed, who, email, Secret(token) if token else None)
 
 
 def _take(
     known: str, values: list[str], found: dict[str, str], removed: dict[str, int], door: Door, believed: bool
 ) -> None:
     """One identity header, under its one spelling, with every value that came."""
-    if not believed or (door == "front" and known == "x-app-user-email"):  # no proxy sets that one
+    if not believed or (door == "front" and known == NOT_OF_A_PROXY):
         removed[known] = removed.get(known, 0) + len(values)
     elif known in found or len(values) > 1:
         raise _ambiguous(known)
@@ -158,6 +196,7 @@ def is_name(value: str) -> bool:
     return _NAME.fullmatch(value) is not None
 
 
+@lru_cache(1024)
 def is_email(value: str) -> bool:
     """One address, of at most 254 bytes; no list, no display name."""
     return len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value) is not None

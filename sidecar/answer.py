@@ -23,6 +23,7 @@ State = Literal["uncommitted", "committed", "ended"]
 LINES: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
 }
+FIELD: Final = "%s: %s\r\n".__mod__
 BODILESS: Final = frozenset({204, 304})
 LARGE: Final = 16384  # bytes from which a chunk is handed over beside its frame instead of copied into it
 
@@ -144,7 +145,7 @@ class Answer:
             framing += "Connection: close\r\n"
         elif request.version < HttpVersion11:
             framing += "Connection: keep-alive\r\n"
-        fields = "".join([f"{name}: {value}\r\n" for name, value in pairs])
+        fields = "".join(map(FIELD, pairs))
         return f"{line}{fields}{framing}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, *pieces: bytes) -> None:

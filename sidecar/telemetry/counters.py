@@ -110,11 +110,11 @@ class Counters:
         if seconds is not None:
             series.durations.observe(seconds)
         if first_byte is not None:
-            series.first_bytes.observe(first_byte)
+            series.first_bytes.observe(first_byte if first_byte > 0.0 else 0.0)
 
     def attempt(self, agent: str, sent: str, result: str) -> None:
         key = (agent, sent, result)
-        if key not in self.attempts:
+        if key not in self.attempts:  # what can only come from a plug-in is folded
             key = (
                 self.agent(agent),
                 sent if sent in SENT else OTHER,

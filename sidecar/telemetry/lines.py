@@ -40,10 +40,6 @@ def _second(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
-# Notes that stand in the line too.
-LOGGED: Final = frozenset(
-    {"trace_id", "stream_refused", "cold_start", "waited", "refused_by", "plugin_failed"}
-)
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -52,24 +48,25 @@ def ordinary(record: Record, level: str) -> bytes | None:
 
     The same bytes as `json_line` makes (a test compares them); None where there is more to tell.
     """
+    agent, first, started = record.agent, record.first_byte, record.started
     if (
-        record.refusal is not None
+        agent is None
+        or not first
+        or record.telling
+        or record.refusal is not None
         or record.removed
-        or record.agent is None
-        or not record.agent.url
+        or not agent.url
+        or not record.attempts
         or record.method not in METHODS
-        or not (record.first_byte and record.attempts)
         or record.stream not in MODES
-        or any(what in LOGGED for _, what, _ in record.notes)
     ):
         return None
-    started = record.started
     return (
         f'{{"ts":"{stamp(record.time)}","level":"{level}","msg":"request","request_id":"{record.request_id}"'
         f',"door":"{record.door}","method":"{record.method}","route":"{record.route}"'
         f',"agent":"{record.agent_name}","outcome":"{record.outcome}","status":{record.status}'
         f',"ms":{int((record.ended - started) * 10_000) / 10},"bytes":{record.bytes}'
-        f',"first_byte_ms":{int(max(0.0, record.first_byte - started) * 10_000) / 10}'
+        f',"first_byte_ms":{int(max(0.0, first - started) * 10_000) / 10}'
         f',"agent_request_id":"{record.agent_request_id}","trace_id":"{record.trace_id}"'
         f',"stream":"{record.stream}","attempts":{record.attempts},"sent":"{record.sent}"}}\n'
     ).encode()

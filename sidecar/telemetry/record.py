@@ -24,7 +24,9 @@ from policies.outcome import sentence
 from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
-IDENTITY: Final = frozenset({"identity_sent"})
+LOGGED: Final = frozenset(  # notes that stand in the log line too
+    {"trace_id", "stream_refused", "cold_start", "waited", "refused_by", "plugin_failed"}
+)
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names
 
@@ -77,6 +79,7 @@ class Record:
     owner: Key | None = None  # who may look at it through the front door
     came: tuple[str, ...] = ()  # names of the headers that came, where identity was read from them
     room = ROOM
+    telling = False  # whether a note is `LOGGED`
 
     def __init__(
         self, request_id: str, door: str, route: str, method: str, started: float, time: float
@@ -88,19 +91,18 @@ class Record:
 
     def note(self, at: float, what: str, value: Any) -> None:
         """One fact more, as long as there is room."""
-        kind = type(value)
-        if kind is str and len(value) <= LONGEST:
-            size = len(value)
-        elif kind is int:
-            size = 0
-        elif kind is tuple and what in IDENTITY and len(value) <= len(header_table.IDENTITY):
-            size = 40 * len(value)  # names from our own table, kept as they are
+        if type(value) is str and len(value) <= LONGEST:
+            room = self.room - 40 - len(value)
+        elif type(value) is tuple and what == "identity_sent" and len(value) <= len(header_table.IDENTITY):
+            room = self.room - 40 - 40 * len(value)  # names from our own table, kept as they are
         else:
             value = bounded(value)
-            size = sum(map(_size, value)) if type(value) is list else _size(value)
-        self.room -= 40 + size
-        if self.room >= 0:
+            room = self.room - 40 - (sum(map(_size, value)) if type(value) is list else _size(value))
+        self.room = room
+        if room >= 0:
             self.notes.append((at, what, value))
+            if what in LOGGED:
+                self.telling = True
 
     def facts(self) -> dict[str, Any]:
         """The last value of each note."""

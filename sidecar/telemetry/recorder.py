@@ -12,10 +12,10 @@ from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
-from sidecar.telemetry.lines import LOGGED, ordinary
+from sidecar.telemetry.lines import ordinary
 from sidecar.telemetry.log import LEVELS, Log
 from sidecar.telemetry.metrics import Exposition, Tokens
-from sidecar.telemetry.record import Record, Said, shape
+from sidecar.telemetry.record import LOGGED, Record, Said, shape
 from sidecar.telemetry.tap import Tap
 
 # How loud an outcome is: what a caller did is his own affair, what we or an agent did somebody should see.
@@ -115,17 +115,15 @@ class Telemetry:
     # --- the chain -----------------------------------------------------------------------------------------
 
     def began(self, call: Call) -> None:
-        record = self.open.get(call.request_id)
+        agent, caller, dialect, method, _, _, body, wants_stream, request_id = call
+        record = self.open.get(request_id)
         if record is None:
-            record = self.begin(call.request_id, call.caller.door, "other", call.method)
-        agent, body = call.agent, call.body
-        record.agent = agent
-        record.agent_name = agent.name if len(agent.name) <= 63 else agent.name[:63]
-        record.dialect = call.dialect
-        record.wants_stream = call.wants_stream
+            record = self.begin(request_id, caller.door, "other", method)
+        record.agent, record.agent_name = agent, agent.name[:63]
+        record.dialect, record.wants_stream = dialect, wants_stream
         if record.bytes_in is None:
             record.bytes_in = len(body.raw) if type(body) is Body else body.length  # type: ignore[union-attr]
-        if call.wants_stream is not None and type(body) is Body:
+        if wants_stream is not None and type(body) is Body:
             record.shape = shape(body)
 
     def note(self, call: Call, what: str, value: Any) -> None:
@@ -134,11 +132,13 @@ class Telemetry:
             return
         if (count := _COUNTED.get(what)) is not None:
             value = count(self._counters, record, value)
-            if what == "plugin_blocked":
+            if what == "attempt":
+                body = call.body
+                if type(body) is Body and body is not EMPTY:
+                    record.bytes_sent = len(body.raw)
+                    record.shape_sent = shape(body) if call.wants_stream is not None else ""
+            elif what == "plugin_blocked":
                 self.say("warning", "a plug-in blocked everybody", plugin=value, request_id=call.request_id)
-            if what == "attempt" and type(call.body) is Body and call.body is not EMPTY:
-                record.bytes_sent = len(call.body.raw)
-                record.shape_sent = shape(call.body) if call.wants_stream is not None else ""
         record.note(self._clock(), what, value)
 
     def refused(self, call: Call, refusal: Refusal) -> None:
@@ -157,10 +157,11 @@ class Telemetry:
         status = 0
         if reply is not None:
             status = reply.status
-            if call.wants_stream is not None and (mode := reply.headers.get(MODE)):
-                record.stream = mode[:16]
-                self._counters.mode(mode)
-        if record.refusal is not None:
+            if call.wants_stream is not None:
+                record.stream = reply.headers.get(MODE, "")[:16]
+        if ending == "ok" and status < 400 and record.refusal is None:
+            pass
+        elif record.refusal is not None:
             ending = outcome.outcome(record.refusal.code)
         elif ending not in OUTCOMES:
             ending = "caller_left" if reply is None else "internal_error"
@@ -173,10 +174,11 @@ class Telemetry:
         record.ended = self._clock()
         if not record.status:
             record.status = status
-        if self.open.get(record.request_id) is record:
-            del self.open[record.request_id]
-        self._ended.append(record)
-        if len(self._ended) >= TOGETHER or LEVEL[ending] != "info":
+        opened, ended = self.open, self._ended
+        if opened.get(record.request_id) is record:
+            del opened[record.request_id]
+        ended.append(record)
+        if len(ended) >= TOGETHER or LEVEL[ending] != "info":
             self.settle()
 
     def settle(self) -> None:
@@ -186,19 +188,21 @@ class Telemetry:
             self._settle(record)
 
     def _settle(self, record: Record) -> None:
-        ending, first = record.outcome, record.first_byte
-        self._counters.ended(
-            (record.door, record.agent_name, record.route, ending),
-            record.bytes,
-            None if record.agent is None else record.ended - record.started,
-            first and max(0.0, first - record.started),
-        )
-        if record.agent is not None or (record.refusal is not None and record.route in ROUTES):
+        ending, level, first = record.outcome, LEVEL[record.outcome], record.first_byte
+        if record.agent is not None:
+            key = (record.door, record.agent_name, record.route, ending)
+            started = record.started
+            self._counters.ended(key, record.bytes, record.ended - started, first and first - started)
+            if record.stream:
+                self._counters.mode(record.stream)
             self._tap.add(record)
-        level = LEVEL[ending]
-        page = record.route == "other" and record.agent is None and ending == "ok"
-        if level == "info" and (page or record.door == "admin"):  # probes and scrapes
-            level = "debug"
+        else:
+            self._counters.ended((record.door, "none", record.route, ending), record.bytes)
+            if record.refusal is not None and record.route in ROUTES:
+                self._tap.add(record)
+            page = record.route == "other" and ending == "ok"
+            if level == "info" and (page or record.door == "admin"):  # probes and scrapes
+                level = "debug"
         if level not in self._written:
             return
         if self.log.plain or (line := ordinary(record, level)) is None:
@@ -300,7 +304,10 @@ class Telemetry:
 
 
 def _attempt(counters: Counters, record: Record, value: Any) -> str:
-    sent, result = map(_text, value) if isinstance(value, (tuple, list)) and len(value) == 2 else ("?", "?")
+    """`(sent, result)` from the wire; a plug-in may note anything."""
+    if type(value) is not tuple or len(value) != 2 or type(value[0]) is not str or type(value[1]) is not str:
+        value = map(_text, value) if isinstance(value, (tuple, list)) and len(value) == 2 else ("?", "?")
+    sent, result = value
     counters.attempt(record.agent_name, sent, result)
     record.attempts += 1
     record.sent = sent[:7]

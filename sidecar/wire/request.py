@@ -12,6 +12,7 @@ OURS: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
+FIELD: Final = "%s: %s\r\n".__mod__
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
 
@@ -20,9 +21,9 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    fields = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    fields = list(map(FIELD, headers.items()))
     if not OURS.isdisjoint(map(str.lower, headers.keys())):  # seldom: the policies leave none
-        fields = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in OURS]
+        fields = [FIELD(field) for field in headers.items() if field[0].lower() not in OURS]
     host = "" if "host" in headers else f"Host: {authority}\r\n"
     text = f"{method} {path} HTTP/1.1\r\n{host}{''.join(fields)}{framing}\r\n"
     lines = len(fields) + 2 + (host != "") + (framing != "")
