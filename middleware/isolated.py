@@ -10,13 +10,13 @@ def isolated(name: str, plugin: Middleware, recorder: Recorder, *, sees_token: b
     """The plug-in as a layer that fails closed: what it raises is raised, never swallowed."""
 
     async def middleware(call: Call, forward: Handler) -> Reply:
-        shown = call if sees_token else call._replace(caller=call.caller._replace(token=None))
+        shown = call if sees_token else call._replace(caller=call.caller._replace(token=None, bearer=None))
         passed_on: BaseException | None = None
 
         async def onward(inner: Call) -> Reply:
             nonlocal passed_on
             if not sees_token:  # the token goes on with whom it came with, and with nobody else
-                who = inner.caller._replace(token=None)
+                who = inner.caller._replace(token=None, bearer=None)
                 inner = inner._replace(caller=call.caller if who == shown.caller else who)
             try:
                 return await forward(inner)

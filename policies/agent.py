@@ -23,13 +23,25 @@ class Agent(NamedTuple):
     replay: str = "auto"  # auto | never
     headers: tuple[str, ...] = ()  # further header names that may go to it, in lower case
     why_trusted: str = ""  # one sentence for people
+    connection: str = (
+        ""  # the Unity Catalog connection by which it was found; empty: it stands in the settings
+    )
+    card: str = ""  # the path of its card behind `url`, where that is none of the well-known ones
+    public: bool = False  # only addresses that everybody can reach are connected to: somebody else named it
+    credential: str = ""  # under which name its credential is kept; empty: its own
+    settled: bool = (
+        True  # where it is and what it speaks is known; else it is asked for before the first call
+    )
 
 
 class Caller(NamedTuple):
-    """Who calls, as far as it is believed. `token` is the end user's own and is shown to few."""
+    """Who calls, as far as it is believed. `token` is the end user's own and is shown to few, `bearer` to fewer."""
 
     door: Door = "egress"
     believed: bool = False
     name: str | None = None
     email: str | None = None
     token: Secret | None = None
+    bearer: Secret | None = (
+        None  # what it showed to be judged by; for the workspace, never for an agent as such
+    )

@@ -1,8 +1,8 @@
 """How a call can end: the closed list that metrics, logs, docs/errors.md and alerts share. It says who broke.
 
 The first table is the label `outcome`. The second names the codes that fold into `refused_input`: what a
-caller did wrong, each with its own sentence. Sentences name no host and no agent, so that a browser may
-read them; cause and next step come from `policies.hints`.
+caller did wrong, each with its own sentence. The third names those that fold into another outcome. Sentences
+name no host and no agent, so that a browser may read them; cause and next step come from `policies.hints`.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -67,6 +67,9 @@ REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
     "duplicate_identity_header": (400, "An identity header came twice, or spelled with an underscore."),
     "invalid_path": (400, "The path holds a character or an escape that is not accepted."),
     "user_token_required": (401, "This agent needs the user's own token, and none came with the request."),
+    "user_token_refused": (401, "The workspace did not accept the token that came with the request."),
+    "caller_not_named": (401, "Nobody has said who is calling, and this path is for named callers."),
+    "agent_access_denied": (403, "The caller may not use this agent."),
     "cross_site": (403, "A page of another site may not make this request."),
     "egress_key_required": (403, "This door needs its key in front of the path."),
     "no_such_route": (404, "There is nothing at this path."),
@@ -82,19 +85,37 @@ REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
     "headers_too_large": (431, "The request's headers are larger than is allowed."),
 }
 
+# Codes that say more than the outcome under which they count: code → (outcome, status, sentence).
+FINER: Final[dict[str, tuple[str, int, str]]] = {
+    "agent_card_invalid": ("agent_failed", 502, "The agent's card cannot be read."),
+    "agent_card_elsewhere": ("agent_failed", 502, "The agent's card leads to another place than the agent."),
+    "agent_address_refused": ("agent_unreachable", 502, "The agent's registered address may not be called."),
+    "connection_incomplete": ("agent_unreachable", 502, "The agent's registration lacks an option."),
+    "app_unresolved": ("agent_unreachable", 502, "The workspace could not say where the agent's app is."),
+    "catalog_unavailable": (
+        "credential_unavailable",
+        503,
+        "The workspace could not say which agents there are.",
+    ),
+}
+
 Ending = str
 """A key of OUTCOMES: how an exchange ended, as `Reply.close` is told."""
 
 
 def outcome(code: str) -> str:
     """The outcome under which a refusal's code is counted."""
-    return code if code in OUTCOMES else "refused_input"
+    if code in OUTCOMES:
+        return code
+    return FINER[code][0] if code in FINER else "refused_input"
 
 
 def sentence(code: str) -> str:
     """What anybody may read about this code."""
     if code in OUTCOMES:
         return OUTCOMES[code].sentence
+    if code in FINER:
+        return FINER[code][2]
     return REFUSED_INPUT[code][1] if code in REFUSED_INPUT else OUTCOMES["internal_error"].sentence
 
 
@@ -102,6 +123,8 @@ def status(code: str) -> int:
     """The HTTP status that belongs to this code."""
     if code in REFUSED_INPUT:
         return REFUSED_INPUT[code][0]
+    if code in FINER:
+        return FINER[code][1]
     return OUTCOMES[code].status or 500 if code in OUTCOMES else 500
 
 

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from policies import outcome
 from policies.agent import Agent
-from policies.hints import answering, asking, here, reaching
+from policies.hints import answering, asking, finding, here, reaching
 from policies.hints.facts import Cause, Facts
 
 CAUSES: Final[Mapping[str, tuple[Cause, ...]]] = (
-    reaching.CAUSES | answering.CAUSES | here.CAUSES | asking.CAUSES
+    reaching.CAUSES | answering.CAUSES | here.CAUSES | asking.CAUSES | finding.CAUSES
 )
 LOOPBACK: Final = frozenset({"localhost", "::1"})
 

@@ -17,6 +17,9 @@ NEXT: Final[dict[str, str]] = {
     "invalid_path": "Write the path without %00, %5c and backslashes.",
     "user_token_required": SCOPES
     + " The app's own server hands that header on; on a laptop there is SIDECAR_DEV_TOKEN=profile:<name>.",
+    "user_token_refused": "Have the user open the page anew, or get a new token: `databricks auth token`.",
+    "caller_not_named": "Call through the platform, which says who calls, or at the egress door.",
+    "agent_access_denied": "`databricks grants update connection <connection>` grants USE_CONNECTION on it.",
     "cross_site": "Serve the page from this door, or name its origin in SIDECAR_ORIGINS.",
     "egress_key_required": "Use the address that the app is given in AGENT_APP_URL, unchanged.",
     "no_such_route": "The paths of each door stand in the block that is printed at start.",

@@ -45,7 +45,7 @@ def sort(environ: Mapping[str, str]) -> Given:
     for name in sorted(environ):
         text = environ[name]
         if name in VARIABLES:
-            if text.strip() or VARIABLES[name].is_list:  # an empty text is as good as none
+            if text.strip() or VARIABLES[name].may_be_empty:  # an empty text is as good as none
                 given.values[name] = text
                 given.named[VARIABLES[name].path] = name
         elif name.startswith(PLUGIN):
@@ -55,6 +55,7 @@ def sort(environ: Mapping[str, str]) -> Given:
         elif name.upper().startswith(PREFIX):
             given.problems.append(_unknown(name))
     _default(given, environ.get(AGENT_APP_URL))
+    _known_as(given, environ)
     _files(given)
     return given
 
@@ -78,7 +79,7 @@ def _agent(given: Given, name: str, text: str) -> None:
     elif first := given.named.get(path := ("agents", agent, key.lower())):
         wrong = f"it means the same as {first}"
         given.problems.append(Problem("conflict", name, wrong, "set one of them"))
-    elif text.strip() or AGENT_KEYS[key].is_list:
+    elif text.strip() or AGENT_KEYS[key].may_be_empty:
         given.agents.setdefault(agent, {})[key.lower()] = text
         given.named[path] = name
 
@@ -109,6 +110,15 @@ def _default(given: Given, address: str | None) -> None:
     elif address is not None:
         given.agents.setdefault("default", {})["url"] = address
         given.named[path] = AGENT_APP_URL
+
+
+def _known_as(given: Given, environ: Mapping[str, str]) -> None:
+    """Where nothing says an agent's address, the app's own variable for it does."""
+    for agent, block in given.agents.items():
+        for name in map(str.strip, block.get("env", "").split(",")):
+            if "url" not in block and environ.get(name, "").strip():
+                block["url"] = environ[name]
+                given.named["agents", agent, "url"] = name
 
 
 def _files(given: Given) -> None:

@@ -13,11 +13,16 @@ class Group(BaseModel):
     )
 
 
-def setting(default: Any, effect: str, fails: str = "", *, name: str | None = None) -> Any:
+def setting(
+    default: Any, effect: str, fails: str = "", *, name: str | None = None, empty: bool = False
+) -> Any:
     """One setting: what it does, and what one sees where its limit is met.
 
-    Its variable is `SIDECAR_` and the field's name, or `name`.
+    Its variable is `SIDECAR_` and the field's name, or `name`. `empty`: an empty text is a value of it.
     """
     return Field(
-        default=default, description=effect, validation_alias=name, json_schema_extra={"fails": fails}
+        default=default,
+        description=effect,
+        validation_alias=name,
+        json_schema_extra={"fails": fails, "empty": empty},
     )

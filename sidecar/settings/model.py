@@ -9,6 +9,7 @@ from policies import discovery
 from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.calls import Chain, Limits, Telling
 from sidecar.settings.doors import Believed, Doors
+from sidecar.settings.finding import Finding
 from sidecar.settings.workspace import Workspace
 
 PREFIX: Final = "SIDECAR_"
@@ -20,12 +21,16 @@ NO_EFFECT_YET: Final = frozenset(
         "SIDECAR_DEV_USER",
         "SIDECAR_DEV_TOKEN",
         "SIDECAR_AGENTS__<NAME>__AUTH=oauth",
+        "SIDECAR_UC_DISCOVERY",
+        "SIDECAR_UC_SUFFIX",
+        "SIDECAR_UC_ORIGINS",
+        "SIDECAR_PUBLIC_URL",
     }
 )
 """Settings that are known and validated, and that nothing reads yet: said at start where one is set."""
 
 
-class Settings(BaseSettings, Doors, Believed, Chain, Limits, Telling, Workspace):
+class Settings(BaseSettings, Doors, Believed, Finding, Chain, Limits, Telling, Workspace):
     """Everything one process was told: read once by `sidecar.settings.load`, then passed in.
 
     Durations are seconds, sizes are bytes. Made by hand (in a test), it has the defaults of `serve` off the

@@ -62,6 +62,11 @@ KindName = Annotated[
     reads(grammar(r"[a-z][a-z0-9-]{0,62}", "kind", fold=True)),
     Accepts("`responses`, or the name of an installed dialect"),
 ]
+Suffix = Annotated[
+    str,
+    reads(grammar(r"[A-Za-z0-9_-]{0,64}", "ending of a name")),
+    Accepts("letters, digits, `_` and `-`; empty: any name"),
+]
 Email = Annotated[str, reads(email), Accepts("one e-mail address")]
 Credential = Annotated[Secret, reads(_credential), Accepts("a secret, in printable ASCII")]
 PathKey = Annotated[

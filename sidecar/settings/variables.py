@@ -10,6 +10,7 @@ from policies.secret import Secret
 from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.calls import Chain, Limits, Telling
 from sidecar.settings.doors import Believed, Doors
+from sidecar.settings.finding import Finding
 from sidecar.settings.group import Group
 from sidecar.settings.kinds import Accepts
 from sidecar.settings.model import PREFIX
@@ -18,7 +19,7 @@ from sidecar.settings.workspace import Workspace
 AGENT_APP_URL: Final = "AGENT_APP_URL"  # the address of agent `default`
 AGENTS: Final = f"{PREFIX}AGENTS__"
 PLUGIN: Final = f"{PREFIX}PLUGIN_"
-GROUPS: Final[tuple[type[Group], ...]] = (Doors, Believed, Chain, Limits, Telling, Workspace)
+GROUPS: Final[tuple[type[Group], ...]] = (Doors, Believed, Finding, Chain, Limits, Telling, Workspace)
 
 
 class Variable(NamedTuple):
@@ -41,6 +42,12 @@ class Variable(NamedTuple):
     @property
     def is_list(self) -> bool:
         return get_origin(self.field.annotation) is tuple
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty text says something, and is not as good as none."""
+        extra = self.field.json_schema_extra
+        return self.is_list or (isinstance(extra, dict) and extra.get("empty") is True)
 
     @property
     def fails(self) -> str:

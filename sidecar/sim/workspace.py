@@ -1,4 +1,4 @@
-"""A stand-in for a workspace: host metadata, OIDC for machines, and who a token belongs to."""
+"""A stand-in for a workspace: host metadata, OIDC for machines, who a token belongs to, and which agents it knows."""
 
 import base64
 import secrets
@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from sidecar.sim.catalog import Catalog
 from sidecar.sim.faults import Fault, answered, fault
 from sidecar.sim.serving import Port, serving
 from sidecar.sim.visits import Series, Visit
@@ -26,6 +27,8 @@ class Workspace:
     `always`        a name of `faults.FAULTS` that every request for a token meets, `""` for none
     `visits`        every request; `asked()` waits for one for a token
     `tokens`        what was granted and is accepted
+    `catalog`       connections, grants, groups and apps; `calls(path)` counts who asked there
+    `outage`        a status with which everything but tokens is answered, 0 for none
     """
 
     port: Port
@@ -36,6 +39,8 @@ class Workspace:
         self.workspace_id = workspace_id
         self.expires_in = expires_in
         self.always = ""
+        self.outage = 0
+        self.catalog = Catalog()
         self.visits: Series[Visit] = Series()
         self.requests: Series[Visit] = Series()
         self._orders: list[tuple[Fault, float]] = []
@@ -74,6 +79,10 @@ class Workspace:
         """Orders how the next requests for a token go, one each: `then("slow 2", "html", "")`."""
         self._orders.extend(map(fault, faults))
 
+    def calls(self, path: str) -> int:
+        """How often a path that begins so was asked for."""
+        return sum(visit.target.startswith(path) for visit in self.visits)
+
     def user(self, email: str) -> str:
         """A token of this user."""
         return self._issued(email)
@@ -96,11 +105,19 @@ class Workspace:
         visit.body = await request.content.read()
         self.visits.add(visit)
         route = self._routes.get((request.method, request.path))
+        if self.outage and request.path.startswith("/api/"):
+            return answered(self.outage, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Later."})
+        if route is None and request.path.startswith("/api/") and (told := self._catalog(visit)):
+            return told
         if route is None:
             return answered(
                 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for {request.path!r}"}
             )
         return await route(visit)
+
+    def _catalog(self, visit: Visit) -> web.Response | None:
+        asker = self._owners.get(visit.headers.get("Authorization", "").removeprefix("Bearer "))
+        return stranger() if asker is None else self.catalog.answer(visit, asker)
 
     async def _host(self, visit: Visit) -> web.Response:
         account = "00000000-0000-4000-8000-000000000001"
@@ -133,11 +150,22 @@ class Workspace:
     async def _me(self, visit: Visit) -> web.Response:
         owner = self._owners.get(visit.headers.get("Authorization", "").removeprefix("Bearer "))
         if owner is None:
-            return answered(
-                401, {"error_code": "UNAUTHENTICATED", "message": "Credential was not sent or is invalid"}
-            )
-        me = {"id": "1001", "userName": owner, "displayName": owner.partition("@")[0], "active": True}
+            return stranger()
+        groups = [{"display": name, "type": "direct"} for name in sorted(self.catalog.groups.get(owner, ()))]
+        me = {
+            "groups": groups,
+            "id": "1001",
+            "userName": owner,
+            "displayName": owner.partition("@")[0],
+            "active": True,
+        }
         return answered(200, me | {"emails": [{"value": owner, "primary": True}]})
+
+
+def stranger() -> web.Response:
+    return answered(
+        401, {"error_code": "UNAUTHENTICATED", "message": "Credential was not sent or is invalid"}
+    )
 
 
 @asynccontextmanager

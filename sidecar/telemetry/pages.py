@@ -5,7 +5,7 @@ from typing import Final
 
 from policies import hints
 from policies.hints.facts import Facts
-from policies.outcome import OUTCOMES, REFUSED_INPUT
+from policies.outcome import FINER, OUTCOMES, REFUSED_INPUT
 from sidecar.telemetry.counters import AGENTS, BOUNDS
 from sidecar.telemetry.families import FAMILIES, PROCESS
 
@@ -38,6 +38,12 @@ Where no status is given, the answer's own status stands.
 All of these count as outcome `refused_input`; nothing was sent to the agent.
 
 {refused}
+
+## Codes that say more
+
+Each counts under the outcome beside it.
+
+{finer}
 
 ## Causes, and what to do
 
@@ -74,9 +80,14 @@ def errors_page() -> str:
         (_code(code), str(status), sentence, hints.explain(code)[1] or "")
         for code, (status, sentence) in REFUSED_INPUT.items()
     )
+    finer = (
+        (_code(code), f"`{counted}`", str(status), sentence, hints.explain(code)[1] or "")
+        for code, (counted, status, sentence) in FINER.items()
+    )
     return ERRORS.format(
         outcomes=_table(("code", "status", "who broke", "sentence"), outcomes),
         refused=_table(("code", "status", "sentence", "what to do"), refused),
+        finer=_table(("code", "outcome", "status", "sentence", "what to do"), finer),
         causes="\n\n".join(_causes(code) for code in OUTCOMES if code in hints.CAUSES),
     )
 

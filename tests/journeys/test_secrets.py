@@ -47,6 +47,10 @@ ELSEWHERE: Final = {
     "credential_unavailable": "of the process whose identity provider fails: see below",
     "egress_key_required": "of the process whose door requires it: see below",
     "relay_closed": "of the process whose plug-in sees no relays: see below",
+    **dict.fromkeys(
+        ("user_token_refused", "caller_not_named", "agent_access_denied"),
+        "of the process that finds agents in Unity Catalog: tests/journeys/test_gateway.py",
+    ),
     **{code: "there is no frontend" for code in OUTCOMES if code.startswith("frontend_")},
 }
 

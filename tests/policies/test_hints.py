@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policies import hints, outcome
 from policies.agent import Agent
 from policies.hints import explain, is_hosted
-from policies.outcome import OUTCOMES, REFUSED_INPUT
+from policies.outcome import FINER, OUTCOMES, REFUSED_INPUT
 from sidecar.settings.variables import AGENT_KEYS, VARIABLES
 
 LOCAL = Agent("default", "http://127.0.0.1:8001")
@@ -152,6 +152,18 @@ CASES = [
     Case("frontend_broke_off", "broke off", "output"),
     Case("frontend_timeout", "in time", "output"),
     Case("internal_error", "our side", "traceback"),
+    Case(
+        "agent_card_invalid",
+        "agents.example.org cannot be read (no JSON)",
+        "curl",
+        ELSEWHERE,
+        reason="no JSON",
+    ),
+    Case("agent_card_elsewhere", "another place than agents.example.org", "SIDECAR_UC_ORIGINS", ELSEWHERE),
+    Case("agent_address_refused", "may not be called (private)", "SIDECAR_UC_ORIGINS", reason="private"),
+    Case("connection_incomplete", "lacks an option (host)", "connections get", reason="host"),
+    Case("app_unresolved", "where the app of", "databricks apps get", APP),
+    Case("catalog_unavailable", "which agents there are (503)", "unity-catalog", reason="503"),
     *(Case(code, outcome.sentence(code), "") for code in REFUSED_INPUT),
 ]
 
@@ -183,7 +195,7 @@ def test_every_cause_has_its_case() -> None:
 
 
 def test_every_code_that_can_be_helped_has_a_hint() -> None:
-    without = {code for code in (*OUTCOMES, *REFUSED_INPUT) if explain(code)[1] is None}
+    without = {code for code in (*OUTCOMES, *REFUSED_INPUT, *FINER) if explain(code)[1] is None}
     assert without == {"ok", "refused_input", "caller_left"}
 
 
@@ -228,7 +240,7 @@ def test_an_app_of_the_platform_is_told_by_its_name(host: str, hosted: bool) -> 
 
 @settings(max_examples=1000, deadline=None)
 @given(
-    st.sampled_from([*OUTCOMES, *REFUSED_INPUT, "unheard_of"]),
+    st.sampled_from([*OUTCOMES, *REFUSED_INPUT, *FINER, "unheard_of"]),
     st.builds(
         Agent,
         st.text(max_size=20),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.outcome import OUTCOMES, REFUSED_INPUT
+from policies.outcome import FINER, OUTCOMES, REFUSED_INPUT
 from sidecar.telemetry import pages
 from sidecar.telemetry.families import FAMILIES
 
@@ -23,7 +23,7 @@ def test_the_page_in_the_manual_is_in_step(name: str, make: object) -> None:
 def test_every_code_has_one_row_and_one_anchor() -> None:
     page = pages.errors_page()
     anchors = re.findall(r'^\| <a id="(\w+)"></a>`\1` \|', page, re.MULTILINE)
-    assert anchors == [*OUTCOMES, *REFUSED_INPUT]
+    assert anchors == [*OUTCOMES, *REFUSED_INPUT, *FINER]
 
 
 def test_every_metric_has_one_row() -> None:
