@@ -13,7 +13,12 @@ from policies.refusal import Refusal
 AUTHORIZATION: Final = "Authorization"
 USER_TOKEN: Final = "x-forwarded-access-token"
 USER_EMAIL: Final = "x-app-user-email"
-NOTHING: Final[tuple[tuple[str, str], ...]] = ()
+SENT: Final[dict[tuple[bool, bool], tuple[str, ...]]] = {  # names, by whether there is a token and an e-mail
+    (False, False): (),
+    (True, False): (USER_TOKEN,),
+    (False, True): (USER_EMAIL,),
+    (True, True): (USER_TOKEN, USER_EMAIL),
+}
 OURS: Final = frozenset({"app", "static"})  # the modes whose bearer is ours to fetch anew
 
 
@@ -46,17 +51,21 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         return await forward(bearing(call, _users(call) if mode == "user" else _none(agent)))
 
     def bearing(call: Call, bearer: str) -> Call:
-        """The call with all it carries for its agent: one copy of the headers, none if nothing is added."""
-        told = _identity(call) if call.agent.trusted else NOTHING
-        if told:
-            recorder.note(call, "identity_sent", tuple([name for name, _ in told]))
-        if bearer:
-            told = (*told, (AUTHORIZATION, bearer))
-        if not told:
+        """The call with all it carries for its agent: who the user is, in the platform's words, where the agent is
+        trusted. One copy of the headers, none if nothing is added.
+        """
+        token, email = (call.caller.token, call.caller.email) if call.agent.trusted else (None, None)
+        if token is None and email is None and not bearer:
             return call
         headers = CIMultiDict(call.headers)
-        for name, value in told:
-            headers[name] = value
+        if token is not None:
+            headers[USER_TOKEN] = token.reveal()
+        if email is not None:
+            headers[USER_EMAIL] = email
+        if bearer:
+            headers[AUTHORIZATION] = bearer
+        if sent := SENT[token is not None, email is not None]:
+            recorder.note(call, "identity_sent", sent)
         return call.bearing(CIMultiDictProxy(headers))
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
@@ -74,13 +83,6 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware
-
-
-def _identity(call: Call) -> tuple[tuple[str, str], ...]:
-    """Who the user is, in the words in which the platform says it; the token as it came."""
-    token, email = call.caller.token, call.caller.email
-    told = () if token is None else ((USER_TOKEN, token.reveal()),)
-    return told if email is None else (*told, (USER_EMAIL, email))
 
 
 def _users(call: Call) -> str:

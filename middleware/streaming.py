@@ -50,6 +50,9 @@ def streaming(recorder: Recorder) -> Middleware:
             recorder.note(call, "stream_refused", reply.status)
             await reply.close("agent_refused")
             reply = await forward(call._replace(wants_stream=False))
+        body = reply.body
+        if isinstance(body, Body) and (not call.wants_stream or reply.status != 200):
+            return Reply(reply.status, _with(reply.headers, "raw"), body, reply.close)
         try:
             return await _as_wanted(call, reply)
         except BaseException as error:
@@ -77,7 +80,8 @@ async def _as_wanted(call: Call, reply: Reply) -> Reply:
             detail = "The agent compresses its event stream, although it was asked not to."
             raise Refusal(502, "agent_protocol_error", detail=detail)
         case stream if call.wants_stream or reply.status != 200:
-            return reply._replace(headers=_with(reply.headers, "raw", *FREELY))
+            mode = "translated" if isinstance(stream, Told) else "raw"
+            return reply._replace(headers=_with(reply.headers, mode, *FREELY))
         case stream:
             whole = await collected(stream)
             await reply.close("ok")

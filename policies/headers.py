@@ -64,7 +64,7 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     named = _nominated(headers) if "connection" in headers else _NONE
     spelled = "\n".join(headers.keys())
     names = _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
-    kept = [(name, value) for name in names for value in headers.getall(name)]
+    kept = [(name, value) for name in names for value in headers.getall(name, ())]
     if named:
         kept = [pair for pair in kept if pair[0].lower() not in named]
     _sound(kept)
@@ -103,8 +103,14 @@ def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:
     that is no UTF-8 is left out, because it cannot be told as it came. Refusal 502 `agent_protocol_error`
     where a value would split the answer.
     """
+    spelled = "\n".join(headers.keys())
+    if len(spelled) <= LONGEST_NAMES and (names := _told(spelled)) is not None:
+        kept = [(name, value) for name in names for value in headers.getall(name, ())]
+        text = "".join([value for _, value in kept])
+        if text.isascii() and text.isprintable():
+            return kept
     named = _listed(headers.getall("connection")) if "connection" in headers else _NONE
-    kept: Pairs = []
+    kept = []
     for name, value in headers.items():
         low = name.lower()
         if low in _NOT_ANSWERED or (low in named and low not in _ALL):
@@ -125,6 +131,15 @@ def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:
                 continue
         kept.append((name, value))
     return kept
+
+
+@lru_cache(512)
+def _told(spelled: str) -> tuple[str, ...] | None:
+    """Which of these names (a line each) are told, each once. None where that depends on what they say."""
+    names = {name.lower(): name for name in spelled.split("\n")}
+    if names.keys() & {"connection", "location", "content-encoding"}:
+        return None
+    return tuple(name for low, name in names.items() if low not in _NOT_ANSWERED)
 
 
 @lru_cache(256)

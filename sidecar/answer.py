@@ -23,7 +23,6 @@ State = Literal["uncommitted", "committed", "ended"]
 LINES: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
 }
-FIELD: Final = "%s: %s\r\n".__mod__
 BODILESS: Final = frozenset({204, 304})
 LARGE: Final = 16384  # bytes from which a chunk is handed over beside its frame instead of copied into it
 
@@ -55,14 +54,15 @@ class Answer:
     _moved = _seen = 0
     _writing = _chunked = _bodiless = False
 
-    def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs) -> None:
+    def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float) -> None:
+        """`now` is the loop's own clock, which the sweep goes by."""
         self.request, self.patience = request, patience
         self.task: asyncio.Task[Any] | None = request.task
         self.keep_alive = request.keep_alive
         self._protocol = request.protocol
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
-        self._began = self._quiet_since = asyncio.get_running_loop().time()
+        self._began = self._quiet_since = now
 
     # --- telling -------------------------------------------------------------------------------------------
 
@@ -145,8 +145,8 @@ class Answer:
             framing += "Connection: close\r\n"
         elif request.version < HttpVersion11:
             framing += "Connection: keep-alive\r\n"
-        fields = "".join(map(FIELD, pairs))
-        return f"{line}{fields}{framing}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
+        fields = "\r\n".join(map(": ".join, pairs))
+        return f"{line}{fields}\r\n{framing}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, *pieces: bytes) -> None:
         transport = self._protocol.transport

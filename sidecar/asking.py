@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from middleware.exchange import EMPTY, Body, Call, Headers, headers
+from middleware.exchange import EMPTY, Body, Call, Headers
 from middleware.kit import Agents
 from policies import body, identity, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
-from sidecar.noise import noise, uuid
+from sidecar import noise
 from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")
@@ -48,9 +49,9 @@ class Asking:
             value = body.read(raw or b"")
             if (
                 name is None
-                and len(self.agents) > 1
                 and isinstance(value, dict)
                 and isinstance(value.get("agent"), str)
+                and len(self.agents) > 1
             ):
                 name = value["agent"]
                 raw = body.without(raw or b"", "agent")
@@ -79,11 +80,11 @@ class Asking:
         )
 
     def agent(self, name: str | None) -> Agent:
-        if name is None:
-            if not len(self.agents):
-                raise Refusal(500, "not_configured")
-            name = "default"
-        return self.agents.get(name) or NOBODY._replace(name=name)
+        if agent := self.agents.get(name or "default"):
+            return agent
+        if name is None and not len(self.agents):
+            raise Refusal(500, "not_configured")
+        return NOBODY._replace(name=name or "default")
 
     def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
         """What leaves for the agent, credentials aside."""
@@ -91,15 +92,16 @@ class Asking:
         pairs = (
             header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
         )
-        parent = given.getall("traceparent", ())
-        traced = trace.continued_or_new(
-            ",".join(parent), ",".join(given.getall("tracestate", ())) if parent else None, noise(48)
+        parent = given.getall("traceparent", None)
+        state = ",".join(given.getall("tracestate", ())) if parent and "tracestate" in given else None
+        traceparent, tracestate, _ = trace.continued_or_new(
+            ",".join(parent) if parent else None, state, noise.trace()
         )
-        pairs.append(("traceparent", traced.traceparent))
-        if traced.tracestate:
-            pairs.append(("tracestate", traced.tracestate))
-        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or uuid()))
-        return headers(*pairs)
+        pairs.append(("traceparent", traceparent))
+        if tracestate:
+            pairs.append(("tracestate", tracestate))
+        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or noise.uuid()))
+        return CIMultiDictProxy(CIMultiDict(pairs))
 
     async def raw(self, request: web.BaseRequest) -> bytes:
         """The whole body of a chat, within the bound, as long as it keeps arriving."""

@@ -45,6 +45,9 @@ class Edge:
         self.telling = Telling(dialects, telemetry)
         self.telemetry, self.sweep, self.patience, self.in_hand = telemetry, sweep, patience, in_hand
         self.inspected = inspected
+        self.time = (
+            asyncio.get_running_loop().time
+        )  # asking for the loop is a system call, so it is asked for once
         self.open: dict[str, Answer] = {}  # by request id: what is being answered now
         self.idle = asyncio.Event()
         self.idle.set()
@@ -63,9 +66,8 @@ class Edge:
         `request_id` is unique; `removed` counts the identity headers that were taken out; `common` goes onto
         every answer.
         """
-        answer = Answer(
-            request, self.patience, [("x-request-id", request_id), ("Server", "sidecar"), *common]
-        )
+        ours = [("x-request-id", request_id), ("Server", "sidecar"), *common]
+        answer = Answer(request, self.patience, ours, self.time())
         record = self._opened(answer, route, caller, request_id, removed)
         call = None
         try:

@@ -75,6 +75,7 @@ class Record:
     attempts = 0
     sent = "none"  # what had left in the last of them
     removed = 0  # identity headers
+    identity_sent: tuple[str, ...] = ()  # and which of them went to the agent
     refusal: Said | None = None
     owner: Key | None = None  # who may look at it through the front door
     came: tuple[str, ...] = ()  # names of the headers that came, where identity was read from them
@@ -93,8 +94,6 @@ class Record:
         """One fact more, as long as there is room."""
         if type(value) is str and len(value) <= LONGEST:
             room = self.room - 40 - len(value)
-        elif type(value) is tuple and what == "identity_sent" and len(value) <= len(header_table.IDENTITY):
-            room = self.room - 40 - 40 * len(value)  # names from our own table, kept as they are
         else:
             value = bounded(value)
             room = self.room - 40 - (sum(map(_size, value)) if type(value) is list else _size(value))

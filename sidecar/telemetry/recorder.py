@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from middleware.exchange import EMPTY, Body, Call, Reply
 from policies import outcome
 from policies.agent import Agent
+from policies.header_table import IDENTITY
 from policies.outcome import OUTCOMES, Ending
 from policies.refusal import Refusal
 from policies.secret import Secret
@@ -129,6 +130,9 @@ class Telemetry:
     def note(self, call: Call, what: str, value: Any) -> None:
         record = self.open.get(call.request_id)
         if record is None:
+            return
+        if what == "identity_sent":
+            record.identity_sent = tuple(value)[: len(IDENTITY)]
             return
         if (count := _COUNTED.get(what)) is not None:
             value = count(self._counters, record, value)

@@ -80,7 +80,7 @@ def _whole(record: Record) -> dict[str, Any]:
         "identity": {
             "received": received(record, facts),
             "removed": facts.get("identity_removed", []),
-            "sent": facts.get("identity_sent", []),
+            "sent": list(record.identity_sent),
         },
         "body": {
             "shape": record.shape or None,

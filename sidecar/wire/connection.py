@@ -5,7 +5,7 @@ import socket
 from typing import Final, Protocol, cast
 
 PEEK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # an int: flags are joined slowly
-QUIET: Final = 0.005  # seconds of idleness, after which the socket is asked whether the agent has closed
+QUIET: Final = 1.0  # seconds of idleness, after which the socket is asked whether the agent has closed
 
 
 class Asking(Protocol):

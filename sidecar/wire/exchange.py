@@ -10,6 +10,7 @@ from policies import answers
 from policies.outcome import Ending
 from policies.refusal import Sent
 from sidecar.sweep import Sweep
+from sidecar.tunnel import Patience
 from sidecar.wire.arriving import NEVER, Arriving
 from sidecar.wire.connection import Connection
 from sidecar.wire.faults import Fault, told
@@ -37,6 +38,7 @@ class Setting(NamedTuple):
     sweep: Sweep
     terminals: Mapping[str, tuple[bytes, ...]]
     proxied: bool
+    tunnels: Patience = Patience()
 
 
 class Exchange:
@@ -53,7 +55,7 @@ class Exchange:
 
     def __init__(self, setting: Setting, call: Call, pool: Pool) -> None:
         self._setting, self._call, self._pool = setting, call, pool
-        self._clock = asyncio.get_running_loop().time
+        self._clock = pool.clock
         self._reading = Reading(call.method)
         self._waiter: asyncio.Future[Reply] | None = None
         self._connection: Connection | None = None
@@ -90,7 +92,7 @@ class Exchange:
             self.sent = "partial"
             transport.write(head)
             self._uploading = asyncio.create_task(self._upload(connection, body))
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._pool.future()
         return self._waiter
 
     async def _upload(self, connection: Connection, body: Upload) -> None:

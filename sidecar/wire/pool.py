@@ -28,7 +28,8 @@ class Pool:
         self.idle: deque[Connection] = deque()
         self.open: set[Connection] = set()  # those being opened included
         self.waiters: deque[tuple[Turn, Connection]] = deque()
-        self._clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()  # a system call in CPython 3.11, so it is asked for once
+        self.clock, self.future = loop.time, loop.create_future
         self._closed: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -38,7 +39,7 @@ class Pool:
         """One that may be used at once."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.usable(self._clock(), self.lifetime):
+            if connection.usable(self.clock(), self.lifetime):
                 return connection
             connection.transport.abort()
         return None
@@ -87,7 +88,7 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """It has brought an answer to its end and can bring another."""
-        connection.idle_since = self._clock()
+        connection.idle_since = self.clock()
         if self._closed is not None:
             connection.transport.abort()
         else:

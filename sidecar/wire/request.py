@@ -12,21 +12,25 @@ OURS: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-FIELD: Final = "%s: %s\r\n".__mod__
+LINE: Final = "\r\n"
+UPGRADE: Final = "Connection: Upgrade\r\nUpgrade: websocket\r\n"  # of a request without a body
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
 
 def head(method: str, path: str, authority: str, headers: Headers, framing: str) -> bytes:
-    """The head of a request; `framing` is the line that tells the body's kind, or nothing.
+    """The head of a request; `framing` is the line that tells the body's kind, or nothing, or `UPGRADE`.
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    fields = list(map(FIELD, headers.items()))
+    fields = list(map(": ".join, headers.items()))
     if not OURS.isdisjoint(map(str.lower, headers.keys())):  # seldom: the policies leave none
-        fields = [FIELD(field) for field in headers.items() if field[0].lower() not in OURS]
-    host = "" if "host" in headers else f"Host: {authority}\r\n"
-    text = f"{method} {path} HTTP/1.1\r\n{host}{''.join(fields)}{framing}\r\n"
-    lines = len(fields) + 2 + (host != "") + (framing != "")
+        fields = [": ".join(field) for field in headers.items() if field[0].lower() not in OURS]
+    if "host" not in headers:
+        fields.insert(0, f"Host: {authority}")
+    if fields:
+        fields.append("")
+    text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}{framing}\r\n"
+    lines = max(len(fields), 1) + 1 + (framing != "")
     if text.count("\n") == lines == text.count("\r") and "\0" not in text and " " not in path:
         try:
             return text.encode("utf-8", "surrogateescape")

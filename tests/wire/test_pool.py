@@ -97,7 +97,8 @@ async def test_r03_a_connection_that_the_agent_has_closed_is_not_used(wire):
         for _ in range(5):
             assert (await wire(asking(agent.url))).status == 200
             await agent.empty()
-            await asyncio.sleep(2 * QUIET)
+            while not pool_of(wire).idle[-1].transport.is_closing():
+                await asyncio.sleep(0)
         assert agent.connections == 5
 
 
