@@ -1,5 +1,6 @@
 """The five nouns of the chain: a call goes in, a reply comes out, and whoever does not hand it on closes it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -96,6 +97,37 @@ class Stream(Protocol):
         """Write everything to the sink as it arrives. Only the edge calls this, if nobody touched the stream."""
 
 
+class Near(Protocol):
+    """The caller's side of a connection that changes its protocol."""
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport itself, and what came behind the request. ConnectionError where the caller is gone."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """To be told when that transport is gone."""
+
+
+@runtime_checkable
+class Tunnel(Stream, Protocol):
+    """An answer 101 that was asked for: bytes pass both ways until one side ends. Only relays have one.
+
+    It is a stream of what the agent sends, too; whoever reads it as one cannot join it any more.
+    """
+
+    taken: int  # bytes from the caller so far
+    given: int  # bytes to the caller so far, the head aside
+
+    async def join(self, near: Near, head: bytes) -> Ending:
+        """Tell the caller this head, then pass bytes on until both sides are closed; how it ended.
+
+        Once, and only by the edge. Refusal where the agent is gone before the head was told; where the task
+        is cancelled both sides are cut.
+        """
+
+    def drain(self) -> None:
+        """Say to both sides that the service restarts, and close. Returns at once; `join` does when it is done."""
+
+
 class Call(NamedTuple):
     """One question on its way to an agent. Immutable, compared by value.
 
@@ -137,7 +169,7 @@ class Reply(NamedTuple):
 
     status: int
     headers: Headers
-    body: Body | Stream
+    body: Body | Stream | Tunnel
     close: Callable[[Ending], Awaitable[None]] = nothing
 
 

@@ -107,7 +107,7 @@ class Head:
         if 100 <= status < 200:
             self._interim += 1
             if status == 101:
-                raise Malformed("101 that nobody asked for")
+                return self._switched()
             if self._interim > INTERIM:
                 raise Malformed(f"more than {INTERIM} interim answers")
             self._begin()
@@ -118,6 +118,10 @@ class Head:
         self._frame(status, beginning[7:8] == b"1")
         self.status = status
         return True
+
+    def _switched(self) -> bool:
+        """A 101 has come."""
+        raise Malformed("101 that nobody asked for")
 
     def _frame(self, status: int, modern: bool) -> None:
         """Decide what follows. Two Content-Length headers, or one beside a coding, llhttp has refused."""

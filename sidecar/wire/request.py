@@ -13,12 +13,11 @@ OURS: Final = frozenset(
     }
 )
 LINE: Final = "\r\n"
-UPGRADE: Final = "Connection: Upgrade\r\nUpgrade: websocket\r\n"  # of a request without a body
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
 
 def head(method: str, path: str, authority: str, headers: Headers, framing: str) -> bytes:
-    """The head of a request; `framing` is the line that tells the body's kind, or nothing, or `UPGRADE`.
+    """The head of a request; `framing` is the line that tells the body's kind, or nothing.
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """

@@ -9,12 +9,14 @@ from middleware.exchange import Body, Call, Reply
 from middleware.observe import Recorder
 from policies.refusal import Refusal
 from sidecar.sweep import Sweep
+from sidecar.tunnel import Patience
 from sidecar.wire import request, upload
 from sidecar.wire.connect import Way, trust
 from sidecar.wire.exchange import Exchange, Limits, Setting
 from sidecar.wire.faults import Fault, told
 from sidecar.wire.origin import Origin, place
 from sidecar.wire.pool import Pool
+from sidecar.wire.upgrade import Upgrading, upgrading
 
 Place = tuple[Pool, str, str]  # connections, base path, Host
 
@@ -24,6 +26,7 @@ class Wire:
 
     `terminals`: what proves a stream whole, by the agent's kind. `tls`: whom https agents are believed by.
     `proxied`: whether the environment names a proxy, which is not used here and said where that may be why.
+    `tunnels`: how long WebSockets may stall or be silent.
     """
 
     def __init__(
@@ -35,9 +38,10 @@ class Wire:
         *,
         tls: Callable[[], ssl.SSLContext] = trust,
         proxied: bool = False,
+        tunnels: Patience = Patience(),  # noqa: B008 - immutable
     ) -> None:
         self.pools: dict[Origin, Pool] = {}
-        self._setting: Final = Setting(limits, sweep, terminals, proxied)
+        self._setting: Final = Setting(limits, sweep, terminals, proxied, tunnels)
         self._recorder, self._tls = recorder, tls
         self._places: dict[str, Place] = {}
 
@@ -48,7 +52,11 @@ class Wire:
             request.length(call.method, len(body.raw)) if isinstance(body, Body) else upload.framing(body)
         )
         head = request.head(call.method, path + call.target, authority, call.headers, framing)
-        exchange = Exchange(self._setting, call, pool)
+        if call.wants_stream is None and "upgrade" in call.headers and not framing:
+            exchange: Exchange = Upgrading(self._setting, call, pool)
+            head = upgrading(head)
+        else:
+            exchange = Exchange(self._setting, call, pool)
         result = "internal_error"
         try:
             connection = pool.ready()
@@ -59,8 +67,9 @@ class Wire:
             result = "answered"
             return reply
         except Fault as fault:
-            result = fault.code
-            raise told(fault, call.agent, "none", proxied=self._setting.proxied) from fault
+            refused = told(fault, call.agent, "none", proxied=self._setting.proxied)
+            result = refused.code
+            raise refused from fault
         except Refusal as refusal:
             result = refusal.code
             raise

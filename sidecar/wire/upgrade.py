@@ -1,0 +1,90 @@
+"""A request that asks for a WebSocket: a 101 is its answer only where it was asked for, and is handed over."""
+
+from typing import Final
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from middleware.exchange import Call, Near, Reply
+from middleware.watch import Watch
+from policies.outcome import Ending
+from sidecar.tunnel import Passage
+from sidecar.wire.arriving import NEVER, Arriving
+from sidecar.wire.connection import Connection
+from sidecar.wire.exchange import Exchange, Setting
+from sidecar.wire.faults import Malformed
+from sidecar.wire.head import Head
+from sidecar.wire.pool import Pool
+
+PROTOCOL: Final = "websocket"
+ASKED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def upgrading(head: bytes) -> bytes:
+    """The head of a request without a body, which asks for it too."""
+    return head[:-2] + ASKED
+
+
+class Upgraded(Head):
+    """A head that may be a 101, if it agrees to what was asked for. What follows it is read until the end."""
+
+    __slots__ = ()
+
+    def _switched(self) -> bool:
+        headers = CIMultiDictProxy(CIMultiDict(self.fields.pairs))
+        agreed = [value.strip().lower() for value in ",".join(headers.getall("Upgrade", ())).split(",")]
+        if agreed != [PROTOCOL]:
+            raise Malformed("101 to another protocol than was asked for")
+        self.headers, self.kind, self.status = headers, "eof", 101
+        return True
+
+
+class Opening(Arriving):
+    """Satisfies `Tunnel`: the agent's side, from which nothing more is read until the caller's side is joined."""
+
+    __slots__ = ("_exchange", "_passage")
+
+    def __init__(self, exchange: "Upgrading", passage: Passage) -> None:
+        super().__init__(exchange, Watch())
+        self._exchange, self._passage = exchange, passage
+
+    @property
+    def taken(self) -> int:
+        return self._passage.near.passed
+
+    @property
+    def given(self) -> int:
+        return self._passage.far.passed
+
+    async def join(self, near: Near, head: bytes) -> Ending:
+        connection = self._exchange.handed_over()
+        if connection is None:
+            raise self._error or ConnectionResetError("the agent's side is closed")
+        return await self._passage.join(near, head, connection.transport, connection, self._held)
+
+    def drain(self) -> None:
+        self._passage.drain()
+
+
+class Upgrading(Exchange):
+    """Any other answer than 101 is handed on like every relay's."""
+
+    __slots__ = ()
+
+    def __init__(self, setting: Setting, call: Call, pool: Pool) -> None:
+        super().__init__(setting, call, pool)
+        self._reading.head = Upgraded(call.method)
+
+    def _began(self) -> None:
+        head = self._reading.head
+        if head.status != 101 or self._connection is None:
+            super()._began()
+            return
+        self._connection.flow(False)
+        self.at = NEVER
+        self._arriving = opening = Opening(self, Passage(self._setting.tunnels, self._setting.sweep))
+        self._answer(Reply(101, head.headers, opening, self.close))
+
+    def handed_over(self) -> Connection | None:
+        """The connection, which is no longer ours; None where it is gone."""
+        self._arriving = None
+        return self._release()
