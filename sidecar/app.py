@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from ipaddress import ip_address
 from time import monotonic
@@ -25,7 +25,10 @@ from sidecar.admin import Admin
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
 from sidecar.asking import Asking
+from sidecar.behind import Frontend
 from sidecar.chains import BUILT_IN, chains
+from sidecar.child.beside import Beside
+from sidecar.child.spawn import CannotStart
 from sidecar.doors import CannotListen, Listener
 from sidecar.edge import Edge
 from sidecar.gate import Doorkeeper, Page
@@ -47,8 +50,10 @@ USUAL: Final = (("front", "/api/chat"), ("egress", "/agents/{agent}/invocations"
 class Sidecar:
     """One process. `await start()` returns when every door accepts; `await stop()` when every socket is closed."""
 
-    def __init__(self, settings: Settings, *, guide: Guide = NO_GUIDE, reach: int = 0) -> None:
-        """`guide` is what the chat page tells of the demo; `reach`: how many ports further a door may go."""
+    def __init__(
+        self, settings: Settings, *, guide: Guide = NO_GUIDE, reach: int = 0, beside: Sequence[str] = ()
+    ) -> None:
+        """What the chat page tells of the demo, how many ports further a door may go, and the command of `run`."""
         self.settings = settings
         self.guide, self.reach = guide, reach
         self.lifetime = Lifetime()
@@ -58,6 +63,10 @@ class Sidecar:
         self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
         self.stack = AsyncExitStack()
         self.listeners: dict[Door, Listener] = {}
+        self.frontend = Frontend("", "starting") if beside else None
+        self.beside: Beside | None = None
+        if beside and self.frontend:
+            self.beside = Beside(beside, settings, self.frontend, self.lifetime, self.telemetry)
 
     async def start(self) -> None:
         """Doors open in the order admin, egress, front: a front that accepts means that all do."""
@@ -77,6 +86,9 @@ class Sidecar:
             self.edge = self._edge(wire, dialects)
             await self._open()
             self.tokens.start()
+            if self.beside:
+                egress, front = self.listeners["egress"], self.listeners["front"]
+                await self.beside.start(egress.from_here, front.port, self.agents, self.sweep)
         except BaseException:
             await self.stack.aclose()
             raise
@@ -193,6 +205,8 @@ class Sidecar:
         found = ["draining: the process has been asked to stop"] if self.lifetime.draining else []
         if not len(self.agents):
             found.append("no agent is configured: AGENT_APP_URL is not set")
+        if self.beside and (trouble := self.beside.trouble()):
+            found.append(trouble)
         return found + self.tokens.troubles()
 
     def announcement(self, command: str) -> str:
@@ -204,24 +218,29 @@ class Sidecar:
             for door, listener in self.listeners.items()
             if listener.moved_from
         )
-        notes = (*moved, *self.settings.notices, *notices(self.agents))
+        changed = self.beside.notices if self.beside else ()
+        notes = (*moved, *changed, *self.settings.notices, *notices(self.agents))
         addresses = {door: listener.address for door, listener in self.listeners.items()}
-        return block(command, self.settings, addresses, beliefs, self.agents, notes)
+        frontend = f"{self.beside.name} at {self.frontend.url}" if self.beside and self.frontend else ""
+        return block(command, self.settings, addresses, beliefs, self.agents, notes, frontend)
 
-    async def stop(self) -> None:
-        """In order, as after a signal; then everything that was opened is closed, the last first."""
+    async def stop(self) -> int:
+        """In order, as after a signal; then everything that was opened is closed, the last first: the exit code."""
         self.lifetime.draining = True
-        await self.lifetime.end(self.listeners["front"], self.edge)
+        alone = self.beside is not None and self.beside.ended
+        await self.lifetime.end(self.listeners["front"], self.edge, alone=alone)
+        code = await self.beside.stop() if self.beside else 0
         await self.stack.aclose()
+        return code
 
     async def serve(self) -> int:
-        """Until a signal asks us to stop."""
+        """Until a signal asks us to stop, or the app beside us ends."""
         await self.lifetime.asked()
         self.telemetry.say("info", "draining")
-        await self.stop()
+        code = await self.stop()
         self.telemetry.say("info", "stopped")
         self.telemetry.close()
-        return 0
+        return code
 
 
 class Flushing:
@@ -264,29 +283,39 @@ Staged = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 
 
 def main(
-    settings: Settings, *, command: str = "serve", staged: Staged | None = None, guide: Guide = NO_GUIDE
+    settings: Settings,
+    *,
+    command: str = "serve",
+    staged: Staged | None = None,
+    guide: Guide = NO_GUIDE,
+    beside: Sequence[str] = (),
 ) -> int:
     """Runs until a signal, and returns the exit code: 0, 1 where a door cannot open, 78 where a plug-in cannot.
 
     `staged` starts what the demo has behind it, and gives the settings with these agents; `guide` tells of them.
+    `beside` is the command that `run` starts: its exit code is ours.
     """
-    return uvloop.run(_main(settings, command, staged, guide))
+    return uvloop.run(_main(settings, command, staged, guide, beside))
 
 
-async def _main(settings: Settings, command: str, staged: Staged | None, guide: Guide) -> int:
+async def _main(
+    settings: Settings, command: str, staged: Staged | None, guide: Guide, beside: Sequence[str]
+) -> int:
     began = monotonic()
     async with AsyncExitStack() as stack:
         if staged is not None:
             settings = await stack.enter_async_context(staged(settings))
-        sidecar = Sidecar(settings, guide=guide, reach=0 if staged is None else 20)
+        sidecar = Sidecar(settings, guide=guide, reach=0 if staged is None else 20, beside=beside)
         stack.callback(sidecar.telemetry.listen())
+        sidecar.lifetime.obey_signals()
         try:
             await sidecar.start()
         except Unusable as why:
             return complain(str(why), 78)
         except CannotListen as why:
             return complain(str(why), 1)
-        sidecar.lifetime.obey_signals()
+        except CannotStart as why:
+            return complain(str(why), why.code)
         seconds = round(monotonic() - began, 3)
         page = f": {sidecar.listeners['front'].address}/ in a browser" if settings.page else ""
         sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s{page}\n")

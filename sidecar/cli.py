@@ -1,6 +1,6 @@
 """The command line: results on stdout, all else on stderr; a command imports what it needs and no more.
 
-Exit codes: 0, 1 (it ran and failed), 2 (wrong usage), 78 (wrong settings).
+Exit codes: 0, 1 (it ran and failed), 2 (wrong usage), 78 (wrong settings); `run` has that of the app it started.
 """
 
 import json
@@ -60,6 +60,27 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def serve(env_file: Path | None, port: str | None) -> None:
     """Serve your agents' chats at the front, and your app's own calls to them at the egress door."""
     _run("serve", env_file, port)
+
+
+@main.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog=_example("sidecar run -- npm start"),
+    short_help="Start your app, and stand in front of it.",
+)
+@_env_file
+@_port
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(env_file: Path | None, port: str | None, command: tuple[str, ...]) -> None:
+    """Start your app beside the sidecar: browsers reach it through the front, it reaches its agents through the
+    egress door, and both stop together. The exit code is the app's.
+
+    COMMAND is started as it is, with its port in PORT and its like; `{port}` and `{host}` in it are filled in.
+    """
+    from sidecar.child import disabled
+
+    if disabled.by(os.environ):
+        disabled.become(command)
+    _run("run", env_file, port, beside=command)
 
 
 @main.command(epilog=_example("sidecar demo"), short_help="Serve a chat page with agents that are built in.")
@@ -146,7 +167,7 @@ def version() -> None:
     click.echo(f"agent-sidecar {VERSION} (Python {python_version()}, aiohttp {of('aiohttp')})")
 
 
-def _run(command: "Command", env_file: Path | None, port: str | None) -> None:
+def _run(command: "Command", env_file: Path | None, port: str | None, beside: tuple[str, ...] = ()) -> None:
     settings = _settings(command, env_file, port)
     from sidecar import app
 
@@ -154,7 +175,7 @@ def _run(command: "Command", env_file: Path | None, port: str | None) -> None:
         from sidecar.sim import demo as shown  # stand-ins are reached from the demo and from tests only
 
         sys.exit(app.main(settings, command=command, staged=shown.staged, guide=shown.guide(settings)))
-    sys.exit(app.main(settings, command=command))
+    sys.exit(app.main(settings, command=command, beside=beside))
 
 
 def _settings(command: "Command", env_file: Path | None, port: str | None = None) -> "Settings":

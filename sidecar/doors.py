@@ -20,6 +20,9 @@ from policies.agent import Door
 PRIVATE: Final = (
     (RequestHandler, "_drain_helper"),
     (RequestHandler, "_manager"),
+    (RequestHandler, "_message_tail"),
+    (RequestHandler, "_task_handler"),
+    (RequestHandler, "connection_lost"),
     (RequestHandler, "finish_response"),
     (RequestHandler, "handle_error"),
     (web.Server, "_connections"),
@@ -32,6 +35,24 @@ KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
 
 class Connection(RequestHandler):
     """One caller's connection. What it sends that is no HTTP is answered in constant words, and never logged."""
+
+    handed_over = False
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport, which is another protocol's from now on, and what came behind the request.
+
+        `connection_lost` is to be called when it is gone. ConnectionError where it is gone already.
+        """
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the caller is gone")
+        self.handed_over = True
+        early, self._message_tail = self._message_tail, b""
+        return self.transport, early
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.handed_over:
+            self._task_handler = None  # the handler ends by itself, and is not to be cancelled before
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -146,6 +167,12 @@ class Listener:
     def address(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def from_here(self) -> str:
+        """The address for programs on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def refuse(self) -> None:
         """Accept no further connection, and close those that are idle."""

@@ -20,13 +20,14 @@ def block(
     beliefs: Mapping[Door, Belief],
     agents: Iterable[Agent],
     notices: Iterable[str],
+    frontend: str = "",
 ) -> str:
-    """Lines for a person, ending with `ready`; nothing in it is secret."""
+    """Lines for a person, ending with `ready`; nothing in it is secret. `frontend`: what has the front's paths."""
     return "\n".join(
         [
             f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
             *_platform(settings),
-            *_doors(settings, addresses, beliefs),
+            *_doors(settings, addresses, beliefs, frontend),
             *_agents(agents),
             f"  chain       {' → '.join((*RIM, *order(settings.middleware, settings.without), 'wire'))}",
             *(f"  note        {notice}" for notice in notices),
@@ -44,10 +45,11 @@ def _platform(settings: Settings) -> Iterator[str]:
 
 
 def _doors(
-    settings: Settings, addresses: Mapping[Door, str], beliefs: Mapping[Door, Belief]
+    settings: Settings, addresses: Mapping[Door, str], beliefs: Mapping[Door, Belief], frontend: str
 ) -> Iterator[str]:
+    rest = ["the chat page at /"] if settings.page else [f"all else: {frontend}"] if frontend else []
     serves = {
-        "front": ", ".join(settings.front_routes) + (", the chat page at /" if settings.page else ""),
+        "front": ", ".join([*settings.front_routes, *rest]).removeprefix("all else: "),
         "egress": "every path of an agent: /agents/<agent>/…, /invocations, /responses, /api/chat",
         "admin": "/healthz, /readyz, /metrics, /agents, /calls",
     }

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sidecar.settings.group import Group, setting
 from sidecar.settings.kinds import Lower
-from sidecar.settings.lists import HeaderNames
+from sidecar.settings.lists import HeaderNames, VariableNames
 from sidecar.settings.numbers import Flag
 from sidecar.settings.texts import Address, Credential, KindName, SecretFile
 
@@ -15,6 +15,12 @@ class AgentBlock(Group):
     """The agents"""
 
     url: Address = Field(description="Where it is: origin and base path, without `/invocations` behind it.")
+    env: VariableNames = setting(
+        (),
+        "Variables by which the app knows its address. Where `URL` is not set, the first of them that is says "
+        "where it is; the app that `run` starts finds the egress door's address in each. For agent `default`, "
+        "`AGENT_APP_URL` is always one of them.",
+    )
     kind: KindName = setting("responses", "What it speaks.")
     auth: Annotated[Literal["auto", "app", "user", "static", "oauth", "none"], Lower] = setting(
         "auto",

@@ -1,12 +1,14 @@
 """The defaults that depend: on the platform, on the command, on whether there is a frontend."""
 
 from collections.abc import Iterator
+from secrets import token_hex
 from typing import Any, Literal, NamedTuple
 
+from policies.secret import Secret
 from sidecar.settings.given import Given
 from sidecar.settings.model import NO_EFFECT_YET, Settings
 
-Command = Literal["serve", "demo", "check", "config", "middleware"]
+Command = Literal["serve", "run", "demo", "check", "config", "middleware"]
 ON_THE_PLATFORM = "default on the platform"
 
 
@@ -32,6 +34,10 @@ def _defaults(settings: Settings, command: Command) -> Iterator[Default]:
             yield Default("port", settings.app_port, "DATABRICKS_APP_PORT")
     if settings.frontend_url and "SIDECAR_FRONTEND_URL" not in NO_EFFECT_YET:
         yield Default("front_routes", (), "default with a frontend")
+    if command == "run":
+        yield Default("front_routes", (), "default of run")
+        yield Default("egress_key", "required", "default of run")
+        yield Default("egress_secret", Secret(token_hex(16)), "another at each start")
     if command == "demo":
         yield Default("page", True, "default of demo")
         yield Default("inspect", True, "default of demo")

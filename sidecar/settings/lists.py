@@ -4,6 +4,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from policies import discovery
+from policies.child import ADDRESSES, OURS, PERHAPS, PORTS, SECRETS
 from policies.headers import openable
 from sidecar.settings.kinds import Accepts, each, grammar, shown
 from sidecar.settings.texts import email
@@ -42,6 +43,14 @@ def _header(text: str) -> str:
     return name
 
 
+def _variable(text: str) -> str:
+    if text.upper().startswith(OURS) or _variable_name(text) in (*PORTS, *ADDRESSES, *PERHAPS, *SECRETS):
+        raise ValueError(f"`{text}` has a meaning already")
+    return text
+
+
+_variable_name = grammar(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "variable's name")
+
 Names = Annotated[tuple[str, ...], each(str), Accepts("names, separated by commas")]
 Routes = Annotated[
     tuple[str, ...],
@@ -62,6 +71,9 @@ Origins = Annotated[
     tuple[str, ...], each(_origin), Accepts("origins, separated by commas: `https://app.example.org`")
 ]
 Emails = Annotated[tuple[str, ...], each(email), Accepts("e-mail addresses, separated by commas")]
+VariableNames = Annotated[
+    tuple[str, ...], each(_variable), Accepts("names of variables, separated by commas: `BILLING_APP_URL`")
+]
 HeaderNames = Annotated[
     tuple[str, ...], each(_header), Accepts("header names, separated by commas: `x-tenant,x-region`")
 ]

@@ -19,6 +19,8 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
     """One sentence each, with the variable's name in it."""
     yield from _no_effect(given)
     yield from _platform(settings)
+    if settings.disabled:
+        yield "SIDECAR_DISABLED has no effect here: `sidecar run` obeys it, from the environment itself"
     for network in settings.trust:
         if network.prefixlen == 0:
             yield f"SIDECAR_TRUST has {network}: everybody who reaches the front may say who they are"

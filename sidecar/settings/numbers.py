@@ -66,7 +66,7 @@ def _whole(most: int, what: str) -> Callable[[str], int]:
     return parse
 
 
-def _switch(text: str) -> bool:
+def switch(text: str) -> bool:
     if (on := _SWITCH.get(text.lower())) is None:
         raise ValueError(f"{shown(text)} is neither on nor off")
     return on
@@ -79,4 +79,4 @@ Span = Annotated[float, reads(_span), Accepts("a duration above 0: `10`, `10s`, 
 Size = Annotated[int, reads(_size), Accepts("a size: `1048576`, `64KiB`, `16MiB`, `1GB`", "bytes")]
 Count = Annotated[int, reads(_whole(1_000_000, "count")), Accepts("a whole number, 0 to 1000000")]
 Port = Annotated[int, reads(_whole(65535, "port")), Accepts("0 to 65535, where 0 is any free port")]
-Flag = Annotated[bool, reads(_switch), Accepts("`on` or `off` (also true, false, yes, no, 1, 0)")]
+Flag = Annotated[bool, reads(switch), Accepts("`on` or `off` (also true, false, yes, no, 1, 0)")]

@@ -11,11 +11,13 @@ from sidecar.settings.defaults import Command
 from sidecar.settings.given import Given, no_agent
 from sidecar.settings.model import PREFIX, Settings
 from sidecar.settings.problems import Problem
-from sidecar.settings.variables import agent_variable
+from sidecar.settings.variables import AGENT_APP_URL, agent_variable
 from sidecar.settings.workspace import Workspace
 
 KINDS: Final = frozenset({"responses"})  # what agents speak; an installed dialect adds its name
 DIALECTS: Final = "sidecar.dialects"
+
+PORTS: Final = ("port", "egress_port", "admin_port", "child_port")  # each has its own
 
 Rule = Callable[[Settings, Command], Iterator[Problem]]
 
@@ -79,13 +81,24 @@ def _one_port(first: str, second: str) -> Rule:
 
 
 def _page(settings: Settings, command: Command) -> Iterator[Problem]:
-    if settings.page and settings.frontend_url:
-        yield Problem(
-            "conflict",
-            "SIDECAR_PAGE",
-            "the frontend has `/`",
-            "take out SIDECAR_PAGE or SIDECAR_FRONTEND_URL",
-        )
+    if settings.page and (settings.frontend_url or command == "run"):
+        either = "SIDECAR_PAGE" if command == "run" else "SIDECAR_PAGE or SIDECAR_FRONTEND_URL"
+        yield Problem("conflict", "SIDECAR_PAGE", "the frontend has `/`", f"take out {either}")
+
+
+def _frontend(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.frontend_url and command == "run":
+        wrong = "the frontend is the command that `run` starts"
+        yield Problem("conflict", "SIDECAR_FRONTEND_URL", wrong, "take it out, or use `sidecar serve`")
+
+
+def _known_as(settings: Settings, command: Command) -> Iterator[Problem]:
+    first = {AGENT_APP_URL: "default"}
+    for agent, block in settings.agents.items():
+        for name in block.env:
+            if first.setdefault(name, agent) != agent:
+                wrong = f"`{name}` is agent {first[name]!r}"
+                yield Problem("conflict", agent_variable(agent, "env"), wrong, "give each agent its own")
 
 
 RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
@@ -93,8 +106,10 @@ RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
     (frozenset({"egress_host", "egress_secret", "egress_secret_file"}), _egress_bind),
     (frozenset({"dev_user", "host", "platform"}), _dev_user),
     (frozenset({"dev_user", "dev_token"}), _dev_token),
-    *((frozenset(pair), _one_port(*pair)) for pair in combinations(("port", "egress_port", "admin_port"), 2)),
+    *((frozenset(pair), _one_port(*pair)) for pair in combinations(PORTS, 2)),
     (frozenset({"page", "frontend_url"}), _page),
+    (frozenset({"frontend_url"}), _frontend),
+    (frozenset(), _known_as),
 )
 """Which settings a rule reads, and the rule."""
 

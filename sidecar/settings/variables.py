@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from policies.secret import Secret
 from sidecar.settings.agent_block import AgentBlock
+from sidecar.settings.beside import Beside
 from sidecar.settings.calls import Chain, Limits, Telling
 from sidecar.settings.doors import Believed, Doors
 from sidecar.settings.finding import Finding
@@ -19,7 +20,7 @@ from sidecar.settings.workspace import Workspace
 AGENT_APP_URL: Final = "AGENT_APP_URL"  # the address of agent `default`
 AGENTS: Final = f"{PREFIX}AGENTS__"
 PLUGIN: Final = f"{PREFIX}PLUGIN_"
-GROUPS: Final[tuple[type[Group], ...]] = (Doors, Believed, Finding, Chain, Limits, Telling, Workspace)
+GROUPS: Final[tuple[type[Group], ...]] = (Doors, Believed, Beside, Finding, Chain, Limits, Telling, Workspace)
 
 
 class Variable(NamedTuple):
