@@ -42,7 +42,7 @@ format: .venv/dev ## put the source into its one format
 docs: .venv/dev ## write the pages that are made from the code again
 	@$(PY) docs/generate.py
 
-bench: .venv/dev ## the table of docs/performance.md, on this machine
+bench: .venv/dev ## the table of docs/performance.md, on this machine; ARGS=--front: the second one
 	@$(PY) -m bench $(ARGS)
 
 fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
@@ -76,7 +76,7 @@ record: .venv/dev .peers/made ## records anew what the real peers answer, into t
 	@PYTHONPATH=tests $(PY) -m peers.record
 
 clean: ## take away all that make made
-	rm -rf .venv .peers .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
+	rm -rf .venv .peers .bench .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
 		.pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

