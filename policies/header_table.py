@@ -115,7 +115,8 @@ REQUEST: Final = (
         "no",
         "no",
         "Hop by hop, with whatever else `Connection` names. Nothing of the lines above may be named there "
-        "(400 `bad_request`): no header can be nominated away.",
+        "(400 `bad_request`): no header can be nominated away. A WebSocket's handshake is told anew with a "
+        "relay.",
     ),
 )
 

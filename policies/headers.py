@@ -16,6 +16,7 @@ Pairs = list[tuple[str, str]]
 
 PSEUDONYM: Final = "1.1 agent-sidecar"  # our mark in `Via`
 VIA: Final = ("via", PSEUDONYM)
+HANDSHAKE: Final = (("connection", "Upgrade"), ("upgrade", "websocket"))
 IDENTITY_CODING: Final = ("accept-encoding", "identity")
 LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they come to to be remembered
 
@@ -93,7 +94,16 @@ def relayed(headers: Headers) -> Pairs:
     ]
     _sound(kept)
     kept.append(("via", _via(headers)))
+    if "upgrade" in headers and handshake(headers):
+        kept += HANDSHAKE
     return kept
+
+
+def handshake(headers: Headers) -> bool:
+    """Whether a request asks for a WebSocket: the one protocol to which a connection may change."""
+    return headers.get("upgrade", "").strip().lower() == "websocket" and "upgrade" in _listed(
+        headers.getall("connection", ())
+    )
 
 
 def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from aiohttp import HttpVersion11, web
 
-from middleware.exchange import Headers, Pairs
+from middleware.exchange import Headers, Pairs, Tunnel
 from middleware.sse import KEEPALIVE
 from middleware.watch import Watch
 
@@ -24,6 +24,8 @@ LINES: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
 }
 BODILESS: Final = frozenset({204, 304})
+FIELD: Final = "%s: %s\r\n".__mod__
+SWITCHED: Final = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 LARGE: Final = 16384  # bytes from which a chunk is handed over beside its frame instead of copied into it
 
 
@@ -46,6 +48,7 @@ class Answer:
     state: State = "uncommitted"
     opening: Headers | None = None  # where the caller waits for an event stream: how it begins
     watch: Watch | None = None
+    tunnel: Tunnel | None = None  # what has the connection
     early = stalled = False
     size = status = 0
     first_byte = 0.0
@@ -117,6 +120,19 @@ class Answer:
             await self.room()
         self.state = "ended"
         return self
+
+    def switched(self, pairs: Pairs, tunnel: Tunnel) -> bytes:
+        """The head of a 101, which the tunnel tells: it has the connection from here on, until its end."""
+        self.state, self.status, self.keep_alive, self.tunnel = "ended", 101, False, tunnel
+        fields = "".join(map(FIELD, self._common + pairs))
+        return f"{LINES[101]}{fields}{SWITCHED}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
+
+    def drain(self) -> None:
+        """The process ends: the last word, now."""
+        if self.tunnel is not None:
+            self.tunnel.drain()
+        elif self.task is not None and self.state != "ended":
+            self.task.cancel("draining")
 
     def break_off(self) -> "Answer":
         """Close without the proper end, so that everybody can see that the answer is not whole."""

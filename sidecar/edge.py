@@ -131,5 +131,4 @@ class Edge:
     def drain(self) -> None:
         """Ask every open answer for its last word."""
         for answer in list(self.open.values()):
-            if answer.task is not None and answer.state != "ended":
-                answer.task.cancel("draining")
+            answer.drain()

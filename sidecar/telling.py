@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import Refused
-from middleware.exchange import Body, Call, Pairs, Reply, Stream
+from middleware.exchange import Body, Call, Pairs, Reply, Stream, Tunnel
 from policies import answers, outcome
 from policies import headers as header_policy
 from policies.outcome import Ending
@@ -25,8 +25,11 @@ class Telling:
         try:
             body = reply.body
             if not isinstance(body, Body):
-                record.streaming = answers.is_sse(reply.headers.get("Content-Type", ""))
-                ending = await self.pumped(answer, call, reply, body)
+                if reply.status == 101 and isinstance(body, Tunnel):
+                    ending = await self.joined(answer, call, reply, body, record)
+                else:
+                    record.streaming = answers.is_sse(reply.headers.get("Content-Type", ""))
+                    ending = await self.pumped(answer, call, reply, body)
             elif answer.early:
                 refusal = said(reply, body)
                 ending = outcome.outcome(refusal.code)
@@ -65,6 +68,18 @@ class Telling:
             return "truncated"
         await answer.end()
         return stream.watch.verdict
+
+    async def joined(self, answer: Answer, call: Call, reply: Reply, tunnel: Tunnel, record: Record) -> str:
+        """Bytes both ways until both sides are closed, and how it ended."""
+        record.stream = "tunnel"
+        head = answer.switched(told(call, reply), tunnel)
+        try:
+            ending = await tunnel.join(answer.request.protocol, head)  # type: ignore[arg-type]
+        except Refusal:  # the agent has gone, and nothing was told
+            answer.state, answer.tunnel = "uncommitted", None
+            raise
+        answer.size, record.bytes_in = tunnel.given, tunnel.taken
+        return ending
 
     async def last_word(self, answer: Answer, call: Call, refusal: Refusal) -> Answer:
         """Whatever can still be said: a whole refusal, a typed last frame, or a visible break."""

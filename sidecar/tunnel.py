@@ -136,8 +136,19 @@ class End(asyncio.Protocol):
 class Passage:
     """Both sides of one tunnel. Ticked by the sweep."""
 
-    def __init__(self, patience: Patience, sweep: Sweep) -> None:
+    def __init__(
+        self, patience: Patience, sweep: Sweep, near: Near, far: asyncio.Transport, owner: Owner
+    ) -> None:
+        """ConnectionError where the caller is gone: the agent's side is cut then."""
+        try:
+            transport, self._early = near.hand_over()
+        except ConnectionError:
+            far.abort()
+            raise
         self.patience, self._sweep = patience, sweep
+        self.near = End(self, transport, near, server=False)
+        self.far = End(self, far, owner, server=True)
+        self.near.other, self.far.other = self.far, self.near
         self.moved = False  # bytes have come since the sweep looked
         self.leaving = False
         self._loop = asyncio.get_running_loop()
@@ -146,32 +157,20 @@ class Passage:
         self._until = float("inf")
         self._why = ""
 
-    async def join(
-        self, near: Near, head: bytes, far: asyncio.Transport, owner: Owner, held: list[bytes]
-    ) -> Ending:
-        """The caller is told this head and what the agent has said already; then bytes pass until both are closed.
-
-        ConnectionError where the caller is gone: the agent's side is cut then.
-        """
-        try:
-            transport, early = near.hand_over()
-        except ConnectionError:
-            far.abort()
-            raise
-        self.near = End(self, transport, near, server=False)
-        self.far = End(self, far, owner, server=True)
-        self.near.other, self.far.other = self.far, self.near
-        for end in (self.near, self.far):
+    async def run(self, head: bytes, held: list[bytes]) -> Ending:
+        """The caller is told this head and what the agent has said already; then bytes pass until both are closed."""
+        near, far = self.near, self.far
+        for end in (near, far):
             end.transport.set_protocol(end)
         self._sweep.items.add(self)
         try:
-            transport.write(head)
+            near.transport.write(head)
             for chunk in held:
-                self.far.data_received(chunk)
-            if early:
-                self.near.data_received(early)
-            transport.resume_reading()
-            far.resume_reading()
+                far.data_received(chunk)
+            if self._early:
+                near.data_received(self._early)
+            near.transport.resume_reading()
+            far.transport.resume_reading()
             await self._over
         except BaseException:
             self._cut()

@@ -6,12 +6,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import Call, Near, Reply
 from middleware.watch import Watch
+from policies.agent import Agent
 from policies.outcome import Ending
 from sidecar.tunnel import Passage
 from sidecar.wire.arriving import NEVER, Arriving
 from sidecar.wire.connection import Connection
 from sidecar.wire.exchange import Exchange, Setting
-from sidecar.wire.faults import Malformed
+from sidecar.wire.faults import Fault, Malformed, told
 from sidecar.wire.head import Head
 from sidecar.wire.pool import Pool
 
@@ -41,28 +42,32 @@ class Upgraded(Head):
 class Opening(Arriving):
     """Satisfies `Tunnel`: the agent's side, from which nothing more is read until the caller's side is joined."""
 
-    __slots__ = ("_exchange", "_passage")
+    __slots__ = ("_exchange", "_passage", "_setting")
 
-    def __init__(self, exchange: "Upgrading", passage: Passage) -> None:
+    def __init__(self, exchange: "Upgrading", setting: Setting) -> None:
         super().__init__(exchange, Watch())
-        self._exchange, self._passage = exchange, passage
+        self._exchange, self._setting = exchange, setting
+        self._passage: Passage | None = None
 
     @property
     def taken(self) -> int:
-        return self._passage.near.passed
+        return 0 if self._passage is None else self._passage.near.passed
 
     @property
     def given(self) -> int:
-        return self._passage.far.passed
+        return 0 if self._passage is None else self._passage.far.passed
 
     async def join(self, near: Near, head: bytes) -> Ending:
         connection = self._exchange.handed_over()
         if connection is None:
-            raise self._error or ConnectionResetError("the agent's side is closed")
-        return await self._passage.join(near, head, connection.transport, connection, self._held)
+            raise self._error or told(Fault("agent_broke_off"), self._exchange.agent, "full")
+        setting = self._setting
+        self._passage = Passage(setting.tunnels, setting.sweep, near, connection.transport, connection)
+        return await self._passage.run(head, self._held)
 
     def drain(self) -> None:
-        self._passage.drain()
+        if self._passage is not None:
+            self._passage.drain()
 
 
 class Upgrading(Exchange):
@@ -81,8 +86,12 @@ class Upgrading(Exchange):
             return
         self._connection.flow(False)
         self.at = NEVER
-        self._arriving = opening = Opening(self, Passage(self._setting.tunnels, self._setting.sweep))
+        self._arriving = opening = Opening(self, self._setting)
         self._answer(Reply(101, head.headers, opening, self.close))
+
+    @property
+    def agent(self) -> Agent:
+        return self._call.agent
 
     def handed_over(self) -> Connection | None:
         """The connection, which is no longer ours; None where it is gone."""
