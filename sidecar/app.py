@@ -268,7 +268,11 @@ def secrets(settings: Settings) -> list[Secret]:
 
 def limits(settings: Settings) -> Limits:
     times = settings.timeouts
-    return Limits(times.connect, times.first_byte, times.gap, times.total, settings.max_answer)
+    return Limits(
+        *(times.connect, times.first_byte, times.gap, times.total, settings.max_answer),
+        stall=settings.write_timeout,
+        ping=settings.websocket_ping,
+    )
 
 
 def is_loopback(host: str) -> bool:

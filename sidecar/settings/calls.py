@@ -49,6 +49,9 @@ class Limits(Group):
     write_timeout: Span = setting(
         30.0, "How long a caller may take nothing of an answer.", "It is cut: outcome `caller_stalled`."
     )
+    websocket_ping: Duration = setting(
+        25.0, "How long a WebSocket may be silent before both sides get a ping; `0`: none is sent."
+    )
     body_timeout: Span = setting(30.0, "How long a request's body may pause.", "408 `body_timeout`.")
     max_body: Size = setting(16 << 20, "The largest body of a chat.", "413 `body_too_large`.")
     max_answer: Size = setting(

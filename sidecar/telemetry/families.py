@@ -49,6 +49,7 @@ FAMILIES: Final[dict[str, Family]] = {
             "Bytes of answers' bodies, counted when the answer ends.",
         ),
         Family("sidecar_requests_active", "gauge", ("door",), "Requests that are being answered now."),
+        Family("sidecar_tunnels_active", "gauge", ("door",), "WebSockets open now."),
         Family("sidecar_streams_active", "gauge", ("agent",), "Event streams open to callers now.", AGENT),
         Family(
             "sidecar_stream_mode_total",

@@ -98,6 +98,8 @@ class Exposition:
         yield _histogram("sidecar_time_to_first_byte_seconds", calls)
         yield _family("sidecar_response_bytes_total", _named(sizes))
         yield _family("sidecar_requests_active", _named(dict.fromkeys(sorted(DOORS), 0) | doors))
+        tunnels = Counter(record.door for record in records if record.stream == "tunnel")
+        yield _family("sidecar_tunnels_active", _named(dict.fromkeys(sorted(DOORS), 0) | tunnels))
         yield _family("sidecar_streams_active", _named(dict.fromkeys(sorted(counters.agents), 0) | streams))
         yield _family("sidecar_stream_mode_total", _named(counters.modes))
         yield _family("sidecar_stream_refusals_total", _named(counters.stream_refusals))

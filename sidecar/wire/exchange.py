@@ -22,13 +22,18 @@ LARGE: Final = 65536  # bytes of a body that are not copied behind their head
 
 
 class Limits(NamedTuple):
-    """Seconds to connect, to the first byte, between bytes, in all; and bytes of a whole answer."""
+    """Seconds to connect, to the first byte, between bytes, in all; and bytes of a whole answer.
+
+    Of WebSockets: seconds for a caller that takes nothing, and of silence before a ping (0: none).
+    """
 
     connect: float = 10.0
     first_byte: float = 60.0
     gap: float = 90.0
     total: float = 120.0
     whole: int = 64 << 20
+    stall: float = 30.0
+    ping: float = 25.0
 
 
 class Setting(NamedTuple):
@@ -38,7 +43,10 @@ class Setting(NamedTuple):
     sweep: Sweep
     terminals: Mapping[str, tuple[bytes, ...]]
     proxied: bool
-    tunnels: Patience = Patience()
+
+    @property
+    def tunnels(self) -> Patience:
+        return Patience(self.limits.stall, self.limits.gap, self.limits.ping)
 
 
 class Exchange:

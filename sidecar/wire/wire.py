@@ -9,7 +9,6 @@ from middleware.exchange import Body, Call, Reply
 from middleware.observe import Recorder
 from policies.refusal import Refusal
 from sidecar.sweep import Sweep
-from sidecar.tunnel import Patience
 from sidecar.wire import request, upload
 from sidecar.wire.connect import Way, trust
 from sidecar.wire.exchange import Exchange, Limits, Setting
@@ -26,7 +25,6 @@ class Wire:
 
     `terminals`: what proves a stream whole, by the agent's kind. `tls`: whom https agents are believed by.
     `proxied`: whether the environment names a proxy, which is not used here and said where that may be why.
-    `tunnels`: how long WebSockets may stall or be silent.
     """
 
     def __init__(
@@ -38,10 +36,9 @@ class Wire:
         *,
         tls: Callable[[], ssl.SSLContext] = trust,
         proxied: bool = False,
-        tunnels: Patience = Patience(),  # noqa: B008 - immutable
     ) -> None:
         self.pools: dict[Origin, Pool] = {}
-        self._setting: Final = Setting(limits, sweep, terminals, proxied, tunnels)
+        self._setting: Final = Setting(limits, sweep, terminals, proxied)
         self._recorder, self._tls = recorder, tls
         self._places: dict[str, Place] = {}
 
