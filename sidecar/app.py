@@ -227,7 +227,7 @@ class Sidecar:
     async def stop(self) -> int:
         """In order, as after a signal; then everything that was opened is closed, the last first: the exit code."""
         self.lifetime.draining = True
-        alone = self.beside is not None and self.beside.ended
+        alone = self.beside is not None and self.beside.hopeless
         await self.lifetime.end(self.listeners["front"], self.edge, alone=alone)
         code = await self.beside.stop() if self.beside else 0
         await self.stack.aclose()

@@ -115,8 +115,9 @@ class Beside:
         return self.command[0]
 
     @property
-    def ended(self) -> bool:
-        return self.child is not None and self.child.gone.is_set()
+    def hopeless(self) -> bool:
+        """It has ended, or will never be up."""
+        return self.code is not None or (self.child is not None and self.child.gone.is_set())
 
     def trouble(self) -> str | None:
         """Why nobody should come to the front yet."""

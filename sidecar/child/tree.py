@@ -21,11 +21,19 @@ def members(group: int) -> list[Member]:
 
 
 def _members(group: int) -> Iterator[Member]:
-    for name in os.listdir(PROC) if PROC.is_dir() else ():
+    for name in os.listdir(PROC) if _is_ours() else ():
         if name.isdigit() and (stat := _read(f"{name}/stat")):
             state, parent, its, *_ = stat.rpartition(b")")[2].split()  # the name before it may hold anything
             if int(its) == group and state not in (b"Z", b"X"):
                 yield Member(int(name), int(parent))
+
+
+def _is_ours() -> bool:
+    """Whether /proc is there, and counts as we do: in a new namespace it may still be that of the old one."""
+    try:
+        return os.readlink(PROC / "self") == str(os.getpid())
+    except OSError:
+        return False
 
 
 def workers(leader: int) -> list[int]:
@@ -33,7 +41,7 @@ def workers(leader: int) -> list[int]:
 
     Without /proc it is all of the group, in the way `os.kill` writes that.
     """
-    if not PROC.is_dir():
+    if not _is_ours():
         return [-leader]
     below: dict[int, list[int]] = {}
     for member in members(leader):

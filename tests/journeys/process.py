@@ -42,12 +42,16 @@ Started = Callable[..., Awaitable[Process]]
 
 @asynccontextmanager
 async def starting(folder: Path) -> AsyncIterator[Started]:
-    """`await started("serve", AGENT_APP_URL=…)`: in this folder, with these variables, on free ports."""
+    """`await started("serve", AGENT_APP_URL=…)`: in this folder, with these variables, on free ports.
+
+    `by`: a command that starts it.
+    """
     running: list[Process] = []
 
-    async def started(*arguments: str, **environ: str) -> Process:
+    async def started(*arguments: str, by: str = "", **environ: str) -> Process:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(STRANGERS)}
         one = await asyncio.create_subprocess_exec(
+            *by.split(),
             COMMAND,
             *arguments,
             env=clean | FREE | environ,
