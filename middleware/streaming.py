@@ -8,7 +8,7 @@ from multidict import CIMultiDictProxy
 from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream
 from middleware.observe import Recorder
 from middleware.sse import DONE, frame
-from middleware.streams import ENDS, Blank, Told
+from middleware.streams import ENDS, Blank, Told, Translated
 from policies import streaming as policy
 from policies.answers import is_json
 from policies.collection import Collected
@@ -80,7 +80,7 @@ async def _as_wanted(call: Call, reply: Reply) -> Reply:
             detail = "The agent compresses its event stream, although it was asked not to."
             raise Refusal(502, "agent_protocol_error", detail=detail)
         case stream if call.wants_stream or reply.status != 200:
-            mode = "translated" if isinstance(stream, Told) else "raw"
+            mode = "translated" if isinstance(stream, Translated) else "raw"
             return reply._replace(headers=_with(reply.headers, mode, *FREELY))
         case stream:
             whole = await collected(stream)

@@ -35,7 +35,7 @@ class Told:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         held, self._held = self._held, []
-        async with _closing(self._frames) as frames:
+        async with closing(self._frames) as frames:
             for chunk in held:
                 yield chunk
             async for chunk in frames:
@@ -44,7 +44,7 @@ class Told:
 
     async def events(self) -> AsyncIterator[Event]:
         reader = Reader()
-        async with _closing(self.chunks()) as chunks:
+        async with closing(self.chunks()) as chunks:
             async for chunk in chunks:
                 for event in reader.feed(chunk):
                     yield event
@@ -52,9 +52,15 @@ class Told:
             yield event
 
     async def pump(self, sink: Sink) -> None:
-        async with _closing(self.chunks()) as chunks:
+        async with closing(self.chunks()) as chunks:
             async for chunk in chunks:
                 await sink.write(chunk)
+
+
+class Translated(Told):
+    """An agent's stream, told in frames of another tongue than its own."""
+
+    __slots__ = ()
 
 
 class Reframed(Told):
@@ -98,14 +104,14 @@ class Insisting:
         return word
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        async with _closing(self._inner.chunks()) as chunks:
+        async with closing(self._inner.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk
         if word := self._word():
             yield word
 
     async def events(self) -> AsyncIterator[Event]:
-        async with _closing(self._inner.events()) as events:
+        async with closing(self._inner.events()) as events:
             async for event in events:
                 yield event
         for event in Reader().feed(self._word()):
@@ -124,7 +130,7 @@ async def _later(frames: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def _legible(inner: Stream) -> AsyncIterator[bytes]:
     legible = Legible()
-    async with _closing(inner.events()) as events:
+    async with closing(inner.events()) as events:
         async for event in events:
             try:
                 missing = legible.missing(event.value())
@@ -134,7 +140,7 @@ async def _legible(inner: Stream) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def _closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     """A reader who leaves early ends the source at once, and not when the collector finds it."""
     try:
         yield source

@@ -10,7 +10,7 @@ REQUIRED: Final = {
     "outbound": "plain chat is not told in the agent's tongue",
     "credentials": "calls leave without a bearer and without the user's identity",
 }
-RELAYS: Final = frozenset({"access", "retry", "credentials"})  # the built-ins that act on relays as well
+RELAYS: Final = frozenset({"access", "outbound", "retry", "credentials"})  # act on relays too
 
 
 def order(asked: Sequence[str], without: Sequence[str] = ()) -> tuple[str, ...]:

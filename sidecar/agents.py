@@ -44,6 +44,7 @@ def _agent(name: str, block: AgentBlock, settings: Settings) -> Agent:
         shape=block.shape,
         replay=block.replay,
         headers=block.headers,
+        allow=block.allow,
         why_trusted=trust.why,
     )
 

@@ -11,9 +11,8 @@ from typing import Final
 import uvloop
 
 from middleware.credentials import OURS
-from middleware.dialects.chat import chat
 from middleware.dialects.dialect import Dialect
-from middleware.dialects.responses import responses
+from middleware.dialects.spoken import spoken
 from middleware.exchange import Headers, headers
 from middleware.kit import Kit
 from policies import access, identity
@@ -79,7 +78,7 @@ class Sidecar:
             self.sweep.start()
             self.stack.callback(self.sweep.stop)
             self.stack.push_async_callback(self.tokens.aclose)
-            dialects = {"chat": chat(settings.errors), "responses": responses(settings.errors)}
+            dialects = spoken(settings.errors)
             terminals = {name: dialect.terminal for name, dialect in dialects.items()}
             wire = Wire(limits(settings), self.sweep, terminals, telemetry)
             self.stack.push_async_callback(wire.close)

@@ -8,7 +8,7 @@ from middleware.chain import compose
 from middleware.contract import contract
 from middleware.credentials import TokenSource, credentials
 from middleware.dialects.dialect import Dialect
-from middleware.dialects.tongues import inbound, outbound
+from middleware.dialects.tongues import inbound, outbound, relayed
 from middleware.exchange import Call, Handler, Middleware, Reply
 from middleware.guard import guard
 from middleware.kit import Kit
@@ -47,12 +47,13 @@ def chains(
     names = order(settings.middleware, settings.without)
     rim = (observe(recorder), guard(dialects, recorder), inbound(dialects))
     walked_around = [name for name in names if name in plugins and not plugins[name].relays]
+    chat = compose([*rim, *(layers[name] for name in names)], wire)
+    layers["outbound"] = relayed(dialects)
     relaying = [
         layers[name] for name in names if name in RELAYS or (name in plugins and plugins[name].relays)
     ]
     if walked_around and settings.relay == "closed":
         relaying = [closed(walked_around[0])]
-    chat = compose([*rim, *(layers[name] for name in names)], wire)
     return chat, compose([*rim, *relaying], wire)
 
 

@@ -18,3 +18,4 @@ class Dialect(NamedTuple):
         [Refusal, str], bytes | None
     ]  # (why, request id) → a frame; None: break the connection
     terminal: tuple[bytes, ...]  # what proves a raw stream whole; empty: never judged truncated
+    relay: Middleware | None = None  # what a relay to such an agent goes through, where `outbound` stands

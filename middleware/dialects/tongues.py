@@ -1,4 +1,4 @@
-"""The two places of the chain where a tongue is looked up; with no coroutine of their own."""
+"""The places of the chains where a tongue is looked up; with no coroutine of their own."""
 
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -21,5 +21,16 @@ def outbound(dialects: Mapping[str, Dialect]) -> Middleware:
 
     def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
         return dialects[call.agent.kind].outbound(call, forward)
+
+    return middleware
+
+
+def relayed(dialects: Mapping[str, Dialect]) -> Middleware:
+    """What a relay needs of the agent's tongue, where that asks for something."""
+    relays = {kind: dialect.relay for kind, dialect in dialects.items() if dialect.relay is not None}
+
+    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+        relay = relays.get(call.agent.kind)
+        return forward(call) if relay is None else relay(call, forward)  # type: ignore[return-value]
 
     return middleware

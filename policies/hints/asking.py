@@ -13,6 +13,7 @@ NEXT: Final[dict[str, str]] = {
     "too_deep": "Flatten the body.",
     "too_many_keys": "Send less in one body.",
     "unsupported_content": "Leave that part out, or set {key}__SHAPE=as-is, which sends the body as it came.",
+    "no_chat": "Connect an MCP client to `/agents/<name>/mcp`; chat with an agent of another kind.",
     "duplicate_identity_header": "Send each identity header once, and with hyphens.",
     "invalid_path": "Write the path without %00, %5c and backslashes.",
     "user_token_required": SCOPES
@@ -22,6 +23,8 @@ NEXT: Final[dict[str, str]] = {
     "agent_access_denied": "`databricks grants update connection <connection>` grants USE_CONNECTION on it.",
     "cross_site": "Serve the page from this door, or name its origin in SIDECAR_ORIGINS.",
     "egress_key_required": "Use the address that the app is given in AGENT_APP_URL, unchanged.",
+    "instructions_closed": "{key}__ALLOW=instructions opens it; else leave `custom_inputs.instructions` out.",
+    "no_such_session": "Open another: MCP clients do so by themselves when they read 404.",
     "no_such_route": "The paths of each door stand in the block that is printed at start.",
     "unknown_agent": "`GET /agents` on the admin door lists the agents that are known.",
     "no_such_call": "The last 200 calls are kept: `GET /calls` on the admin door lists them.",

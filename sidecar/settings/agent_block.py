@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sidecar.settings.group import Group, setting
 from sidecar.settings.kinds import Lower
-from sidecar.settings.lists import HeaderNames, VariableNames
+from sidecar.settings.lists import Allowed, HeaderNames, VariableNames
 from sidecar.settings.numbers import Flag
 from sidecar.settings.texts import Address, Credential, KindName, SecretFile
 
@@ -51,6 +51,12 @@ class AgentBlock(Group):
         "auto", "`never` for an agent whose tools write: no call is made twice, whatever became of it."
     )
     headers: HeaderNames = setting((), "Further request headers that a chat takes along to it.")
+    allow: Allowed = setting(
+        (),
+        "What callers of an `apx` agent may do besides asking: `instructions` replaces its system prompt, "
+        "`tools` calls its tools under `/api/tools/`, `dev` opens its development pages under `/_apx/`.",
+        "403 `instructions_closed`, `relay_closed`.",
+    )
     plaintext: Flag = setting(
         False,
         "Allows credentials and identity to go to it over plain http to another machine.",

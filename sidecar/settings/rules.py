@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from itertools import combinations
 from typing import Final
 
+from middleware.dialects.spoken import KINDS
 from policies import discovery
 from sidecar.settings.agent_block import AgentBlock
 from sidecar.settings.defaults import Command
@@ -14,8 +15,7 @@ from sidecar.settings.problems import Problem
 from sidecar.settings.variables import AGENT_APP_URL, agent_variable
 from sidecar.settings.workspace import Workspace
 
-KINDS: Final = frozenset({"responses"})  # what agents speak; an installed dialect adds its name
-DIALECTS: Final = "sidecar.dialects"
+DIALECTS: Final = "sidecar.dialects"  # an installed dialect adds its name to the kinds
 
 PORTS: Final = ("port", "egress_port", "admin_port", "child_port")  # each has its own
 

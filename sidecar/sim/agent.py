@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidecar.sim import agent_server, asks, pages
+from sidecar.sim import agent_server, apx, pages
 from sidecar.sim.asks import Ask, Kind, Refused
 from sidecar.sim.plays import dawdle
 from sidecar.sim.script import scene
@@ -33,6 +33,7 @@ class Agent:
 
     def __init__(self, kind: Kind, always: str, bearer: Bearer, turns: Iterable[str]) -> None:
         self.kind: Kind = kind
+        self.app = apx.APP if kind in apx.PATH else agent_server.APP
         self.always = always
         self.visits: Series[Visit] = Series()
         self.leavings: Series[Visit] = Series()
@@ -87,12 +88,12 @@ class Agent:
             return pages.PAGES["unavailable"](0)
         if not self._accepts(visit.headers.get("Authorization", "")):
             return pages.PAGES["unauthorized"](0)
-        if request.method != "POST" or not agent_server.takes_questions(self.kind, request.path):
-            return agent_server.beside(self.kind, request)
+        if request.method != "POST" or not self.app.takes_questions(self.kind, request.path):
+            return self.app.beside(self.kind, request)
         try:
-            ask = asks.read(visit.body, self.kind)
+            ask = self.app.read(visit.body, self.kind)
         except Refused as refused:
-            return agent_server.refusal(refused)
+            return self.app.refusal(refused)
         return await self._directed(request, visit, ask)
 
     async def _directed(self, request: web.BaseRequest, visit: Visit, ask: Ask) -> web.StreamResponse:
@@ -107,7 +108,7 @@ class Agent:
         if page:
             return page(played.number)
         self._slept = False
-        return await agent_server.answer(request, visit, self.kind, ask, played)
+        return await self.app.answer(request, visit, self.kind, ask, played)
 
     def _accepts(self, authorization: str) -> bool:
         token = authorization.removeprefix("Bearer ")
@@ -121,7 +122,8 @@ async def agent(
     """Starts one agent in the running loop, until the block is left.
 
     `kind`    responses: `AgentServer("ResponsesAgent")`; plain: `AgentServer(None)`, takes either shape and
-              answers in the tongue of it; chat: chat completions, whatever was asked
+              answers in the tongue of it; chat: chat completions, whatever was asked;
+              apx, apx-older: made with apx, of the newer and the older generation
     `always`  words of `script.WORDS` that direct every answer; the user's message can add to them
     `bearer`  any other `Authorization` is the platform's 401; a function says yes or no to a token
     `turns`   words for one question each, in order

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from sidecar.sim import pages, says, tells
+from sidecar.sim import asks, pages, says, tells
+from sidecar.sim.apps import App
 from sidecar.sim.asks import Ask, Kind, Refused
 from sidecar.sim.plays import play
 from sidecar.sim.script import Scene
@@ -73,3 +74,6 @@ def halves(raw: bytes, *, broken: bool) -> Iterable[bytes]:
     """A body with a middle, in which it can break."""
     middle = len(raw) // 2
     return itertools.islice((raw[:middle], raw[middle:]), 1 if broken else 2)
+
+
+APP: Final = App(takes_questions, asks.read, beside, refusal, answer)

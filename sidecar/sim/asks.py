@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-Kind = Literal["responses", "plain", "chat"]
-"""`AgentServer("ResponsesAgent")`, `AgentServer(None)` that takes either shape, one that tells chat only."""
+Kind = Literal["responses", "plain", "chat", "apx", "apx-older"]
+"""`AgentServer("ResponsesAgent")`, `AgentServer(None)` that takes either shape, one that tells chat only; apx."""
 
 
 class Ask(NamedTuple):
@@ -16,6 +16,7 @@ class Ask(NamedTuple):
     shape: str  # input | messages
     stream: bool
     fault: str = ""  # what an author's handler stumbles over, where nobody validated
+    custom: dict[str, Any] = {}  # noqa: RUF012 - what came beside the question, never changed
 
 
 class Refused(Exception):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from middleware.dialects import spoken
 from policies.secret import Secret
 from sidecar.settings import Problem, Settings, SettingsError, lists, load, numbers, texts
 from sidecar.settings.env_file import read
@@ -531,8 +532,9 @@ BAD_PAIRS: list[tuple[dict[str, str], str]] = [
         "set …__TRUSTED=true if it may have it",
     ),
     (
-        {"SIDECAR_AGENTS__DEFAULT__KIND": "builder"},
-        "SIDECAR_AGENTS__DEFAULT__KIND: `builder` is not spoken here; accepted: `responses`",
+        {"SIDECAR_AGENTS__DEFAULT__KIND": "semaphore"},
+        "SIDECAR_AGENTS__DEFAULT__KIND: `semaphore` is not spoken here; accepted: "
+        + ", ".join(f"`{kind}`" for kind in sorted(spoken.KINDS)),
     ),
     (
         {"SIDECAR_AGENTS__B__URL": "http://b.example.org", "SIDECAR_AGENTS__B__TRUSTED": "true"},

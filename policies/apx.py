@@ -1,0 +1,88 @@
+"""apx agents: the one shape that they take, and what of them is not for every caller.
+
+They take `{"input": "…" | [{"role", "content": "…"}], "stream", "custom_inputs"}`, where each content is one
+text. `ALLOW` names what a caller may do besides asking, where the agent's setting of that name opens it:
+
+    instructions   replace the agent's system prompt, by `custom_inputs.instructions`
+    tools          call its tools as HTTP routes, under `/api/tools/`
+    dev            its development pages, under `/_apx/`, which invoke tools and fetch any URL
+"""
+
+from typing import Any, Final, Literal
+from urllib.parse import unquote
+
+from policies.loose import Value, member
+from policies.refusal import Refusal
+
+Allowed = Literal["instructions", "tools", "dev"]
+
+QUESTIONS: Final = ("/responses", "/invocations")  # the newer path first
+ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
+TEXTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+
+
+def question(value: Value) -> Value:
+    """The body in the shape that it takes; the same object where it has that shape. `input` wins over `messages`.
+
+    Raises Refusal 400 `unsupported_content`, its `index` naming the turn that is no role and text.
+    """
+    name = "input" if value.get("input") is not None else "messages"
+    turns = value.get(name)
+    if not isinstance(turns, list):
+        return value
+    told = [_turn(name, index, turn) for index, turn in enumerate(turns)]
+    if name == "input" and all(new is old for new, old in zip(told, turns, strict=True)):
+        return value
+    return {key: part for key, part in value.items() if key not in ("input", name)} | {"input": told}
+
+
+def _turn(name: str, index: int, turn: Any) -> Value:
+    match turn:
+        case {"role": str(role), "content": str() | list() as content} if role in ROLES:
+            if turn.get("tool_calls"):
+                raise _unsayable(name, index, "calls of tools")
+            same: Value = turn
+            texts = content if isinstance(content, str) else [_text(name, index, part) for part in content]
+            return same if texts is content else same | {"content": " ".join(texts)}
+        case {"type": str(kind)} if kind != "message":
+            raise _unsayable(name, index, f"an item of type {kind[:40]!r}")
+    raise _unsayable(name, index, "a turn without a known role, or without text")
+
+
+def _text(name: str, index: int, part: Any) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    said = part.get(TEXTS[kind]) if isinstance(kind, str) and kind in TEXTS else None
+    if not isinstance(said, str):
+        raise _unsayable(name, index, f"a part of type {kind[:40]!r}" if isinstance(kind, str) else "a part")
+    return said
+
+
+def _unsayable(name: str, index: int, what: str) -> Refusal:
+    return Refusal(
+        400,
+        "unsupported_content",
+        detail=f"`{name}[{index}]` holds {what}, and an apx agent takes roles and texts only.",
+        hint="Leave the part out, or say it as text.",
+        sent="none",
+        index=index,
+    )
+
+
+def instructs(value: Any) -> bool:
+    """Whether a body would replace the agent's system prompt."""
+    return member(value, "custom_inputs").get("instructions") is not None
+
+
+def concerns(target: str) -> str | None:
+    """What a relay's path belongs to: `dev`, `tools`, `question`, `mcp`; None is the app's own.
+
+    Judged as the agent will read it, escapes decoded; in doubt it is what is closed.
+    """
+    segments = [segment for segment in unquote(target.partition("?")[0]).split("/") if segment]
+    if "_apx" in segments:
+        return "dev"
+    if segments[:1] == ["mcp"]:
+        return "mcp"
+    if "tools" in segments[:-1]:
+        return "tools"
+    return "question" if f"/{'/'.join(segments)}" in QUESTIONS else None
