@@ -15,6 +15,7 @@ A plug-in is a constructor, called once at start with a `Kit`, that returns a mi
 `Reply`       one answer; whoever does not hand it on must `await reply.close("ok")` it
 `Body`        a whole body: `.raw` bytes and `.value` JSON, each made from the other at most once
 `Stream`      an answer that is still arriving: `events()` or `chunks()`, read once
+`Tunnel`      a WebSocket, in the reply to a relay that asked for one: handed on, or closed
 `Told`        a stream of your own: `Told(frames)`, of whole frames as bytes, in a list or from an async iterator
 `Event`       one server-sent event: `data`, `event`, `id`, and `value()` for its JSON; `reframed(event)` makes
               its frame, and `frame(value)` one of any JSON value
@@ -31,7 +32,7 @@ What is not exported here may change in any release.
 """
 
 from middleware.dialects.dialect import Dialect
-from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream, headers
+from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream, Tunnel, headers
 from middleware.kit import Kit
 from middleware.sse import Event, frame, reframed
 from middleware.streams import Told
@@ -53,6 +54,7 @@ __all__ = [
     "Reply",
     "Stream",
     "Told",
+    "Tunnel",
     "frame",
     "headers",
     "reframed",

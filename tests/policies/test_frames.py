@@ -27,7 +27,11 @@ payloads = st.one_of(
     st.sampled_from([125, 126, 127, 65535, 65536]).map(bytes),
 )
 frames = st.builds(
-    frame, payloads, st.sampled_from([0, 1, 2, 9, 10]), st.sampled_from([b"", b"\1\2\3\4"]), final=st.booleans()
+    frame,
+    payloads,
+    st.sampled_from([0, 1, 2, 9, 10]),
+    st.sampled_from([b"", b"\1\2\3\4"]),
+    final=st.booleans(),
 )
 
 
