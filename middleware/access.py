@@ -12,7 +12,8 @@ async def access(call: Call, forward: Handler) -> Reply:
             detail=f"No agent is named {call.agent.name!r}.",
             hint="GET /agents on the admin door lists the known ones.",
         )
-    if call.agent.auth == "user" and call.caller.token is None:
+    caller, judged = call.caller, bool(call.agent.connection)
+    if call.agent.auth == "user" and caller.token is None and not (judged and caller.bearer):
         raise Refusal(
             401,
             "user_token_required",

@@ -19,7 +19,7 @@ SENT: Final[dict[tuple[bool, bool], tuple[str, ...]]] = {  # names, by whether t
     (False, True): (USER_EMAIL,),
     (True, True): (USER_TOKEN, USER_EMAIL),
 }
-OURS: Final = frozenset({"app", "static"})  # the modes whose bearer is ours to fetch anew
+OURS: Final = frozenset({"app", "static", "oauth"})  # the modes whose bearer is ours to fetch anew
 
 
 class TokenSource(Protocol):
@@ -86,14 +86,20 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
 
 
 def _users(call: Call) -> str:
-    """The user's own token as it came: never decoded, and there is no other to fall back to."""
-    if not call.agent.trusted:
+    """The user's own token as it came: never decoded, and there is no other to fall back to.
+
+    To an agent that was found goes the one by which its caller was judged: such an agent has this mode only where
+    its connection asks for it and an operator vouches for its origin.
+    """
+    found = bool(call.agent.connection)
+    if not call.agent.trusted and not found:
         raise _unusable(
             call.agent,
             "is called with the user's own token, and is not trusted with it",
             "Set TRUSTED=true for it if it may see who the user is, or another AUTH.",
         )
-    if call.caller.token is None:
+    token = call.caller.token or (call.caller.bearer if found else None)
+    if token is None:
         raise Refusal(
             401,
             "user_token_required",
@@ -101,13 +107,13 @@ def _users(call: Call) -> str:
             hint="Give the app `user_api_scopes`, so that the platform sends x-forwarded-access-token.",
             sent="none",
         )
-    return f"Bearer {call.caller.token.reveal()}"
+    return f"Bearer {token.reveal()}"
 
 
 def _none(agent: Agent) -> str:
     if agent.auth == "none":
         return ""
-    raise _unusable(agent, f"has AUTH={agent.auth}, which is not offered", "Use app, user, static or none.")
+    raise _unusable(agent, f"has AUTH={agent.auth}, which is not offered", "Use app, user, static, oauth or none.")
 
 
 def _unusable(agent: Agent, why: str, step: str) -> Refusal:

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 from policies.secret import Secret
 
 Door = Literal["front", "egress", "admin"]
+FRONTEND: Final = "frontend"  # the kind of the app behind the front, where that is asked like an agent
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

@@ -13,6 +13,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _PLACE: Final = re.compile(
     r"(\[[0-9a-f:.]+\]|[^\[\]:]+)(?::(.*))?"
 )  # stricter than urlsplit: `0[::1]` is no host
+_APP: Final = re.compile(r"apps/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _METADATA: Final = ("metadata.google.internal", "fd00:ec2::254")  # the ones that are not link-local
 _CARRIES_IPV4: Final = (0, 0x64FF9B << 64)  # the first 96 bits of `::a.b.c.d` and `64:ff9b::a.b.c.d`
@@ -77,6 +78,14 @@ def agent_url(text: str) -> Address:
     return Address(f"{parts.scheme}://{_host(place[1])}{_port(parts.scheme, place[2] or '')}{path}", notices)
 
 
+def endpoint(text: str) -> str:
+    """One address to which something is posted, in one spelling: as `agent_url`, with its path as it is."""
+    base, slash, path = text.partition("://")[2].partition("/")
+    url = agent_url(text.partition("://")[0] + "://" + base).url
+    agent_url(text)  # no query, no fragment, no dot segments
+    return f"{url}{slash}{path}"
+
+
 def origin(url: str) -> str:
     """`scheme://host[:port]` of an address that `agent_url` gave."""
     scheme, _, rest = url.partition("://")
@@ -89,8 +98,33 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
+def app_name(text: str) -> str | None:
+    """The app of this workspace that `apps/<name>` stands for, in place of an address; None for an address."""
+    app = _APP.fullmatch(text)
+    return app[1] if app else None
+
+
+def is_private(url: str) -> bool:
+    """Whether an address is written as one of this machine or of some network that not everybody can reach."""
+    host = urlsplit(url).hostname or ""
+    address = _address(host)
+    return (
+        host == "localhost"
+        or host.endswith((".localhost", ".internal", ".local"))
+        or (address is not None and not is_public(address))
+    )
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether everybody can reach it: no loopback, private, link-local, shared, reserved or multicast address."""
+    inner = _carried(address)
+    return inner.is_global and not inner.is_multicast and not inner.is_reserved
+
+
 def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust:
     """Whether an agent that stands in the settings may be told who the user is."""
+    if app_name(url) and explicit is None:
+        return Trust(False, "the workspace has yet to say where it is")
     if explicit is not None:
         return Trust(explicit, f"TRUSTED={'true' if explicit else 'false'} says so")
     parts = urlsplit(url)
@@ -112,10 +146,15 @@ def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust
     return Trust(False, f"it is under {domain}, but not an app of workspace {workspace.id}")
 
 
-def auth(wanted: str, trusted: bool, credentials: bool) -> str:
-    """Whose credential an agent gets: `auto` is the app's own for a trusted agent, where we hold one."""
+def auth(wanted: str, trusted: bool, credentials: bool, *, elsewhere: bool = False) -> str:
+    """Whose credential an agent gets: `auto` is the app's own for a trusted agent, where we hold one.
+
+    `elsewhere`: the settings name another workspace for it, whose credential it gets.
+    """
     if wanted != "auto":
         return wanted
+    if elsewhere:
+        return "app"
     return "app" if trusted and credentials else "none"
 
 
@@ -151,9 +190,16 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(host)
     except ValueError:
         return None
+    return _carried(address)
+
+
+def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 one carries, else itself."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return address.ipv4_mapped
+        if address.sixtofour:
+            return address.sixtofour
         if int(address) >> 32 in _CARRIES_IPV4 and int(address) > 1:
             return IPv4Address(int(address) & 0xFFFFFFFF)
     return address

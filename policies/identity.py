@@ -23,6 +23,7 @@ LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they co
 NOT_OF_A_PROXY: Final = "x-app-user-email"  # a frontend tells it at egress; at the front nobody may
 
 ODD: Final[tuple[int, tuple[str, ...]]] = (-1, ())
+_BEARER: Final = re.compile(r"bearer +", re.IGNORECASE)
 _NAMES: Final = frozenset(IDENTITY)
 _VISIBLE: Final = bytes(code for code in range(0x21, 0x7F) if code != ord(","))  # a list is not one token
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -189,6 +190,18 @@ def _ambiguous(known: str) -> Refusal:
     return Refusal(
         400, "duplicate_identity_header", detail=f"{known} came twice, or spelled with an underscore."
     )
+
+
+def bearing(caller: Caller, headers: Headers) -> Caller:
+    """The caller with the bearer that it showed, on the paths where that says who calls: a believed token goes first.
+
+    It is for the workspace to judge. What is no bearer, or came twice, is none.
+    """
+    shown = headers.getall("authorization", ())
+    if caller.token is not None or len(shown) != 1 or (scheme := _BEARER.match(shown[0])) is None:
+        return caller
+    token = shown[0][scheme.end() :].strip(" \t")
+    return caller._replace(bearer=Secret(token)) if is_token(token) else caller
 
 
 def is_name(value: str) -> bool:

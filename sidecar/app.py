@@ -13,7 +13,7 @@ import uvloop
 from middleware.credentials import OURS
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.spoken import spoken
-from middleware.exchange import Headers, headers
+from middleware.exchange import Handler, Headers, headers
 from middleware.kit import Kit
 from policies import access, identity
 from policies.agent import Agent, Door
@@ -30,6 +30,7 @@ from sidecar.child.beside import Beside
 from sidecar.child.spawn import CannotStart
 from sidecar.doors import CannotListen, Listener
 from sidecar.edge import Edge
+from sidecar.finding import by_reach, registry
 from sidecar.gate import Doorkeeper, Page
 from sidecar.lifetime import Lifetime
 from sidecar.loader import Unusable
@@ -82,7 +83,15 @@ class Sidecar:
             terminals = {name: dialect.terminal for name, dialect in dialects.items()}
             wire = Wire(limits(settings), self.sweep, terminals, telemetry)
             self.stack.push_async_callback(wire.close)
-            self.edge = self._edge(wire, dialects)
+            handler: Handler = wire
+            if settings.uc_discovery:
+                outside = Wire(limits(settings), self.sweep, terminals, telemetry, public=True)
+                self.stack.push_async_callback(outside.close)
+                handler = by_reach(wire, outside)
+            self.registry = registry(
+                settings, self.agents, self.tokens, handler, telemetry, self.warn, self.stack
+            )
+            self.edge = self._edge(handler, dialects)
             await self._open()
             self.tokens.start()
             if self.beside:
@@ -95,13 +104,13 @@ class Sidecar:
         gc.set_threshold(20_000, 20, 50)  # a request leaves no cycles worth a look after every seventh of it
         gc.freeze()  # what stands now stands to the end; nobody has to look through it again
 
-    def _edge(self, wire: Wire, dialects: Mapping[str, Dialect]) -> Edge:
+    def _edge(self, wire: Handler, dialects: Mapping[str, Dialect]) -> Edge:
         settings = self.settings
         found, _ = plugins.plugins(settings.middleware, BUILT_IN)
 
         def kit(plugin: plugins.Plugin) -> Kit:
             env = plugins.own(plugin.name, settings.plugin_env)
-            return Kit(env, self.agents, self.telemetry, sent_to, self.stack)
+            return Kit(env, self.registry, self.telemetry, sent_to, self.stack)
 
         for_chats, for_relays = chains(
             settings,
@@ -116,7 +125,7 @@ class Sidecar:
             chat=for_chats,
             relay=for_relays,
             asking=Asking(
-                self.agents, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout
+                self.registry, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout
             ),
             dialects=dialects,
             telemetry=self.telemetry,
@@ -132,7 +141,7 @@ class Sidecar:
 
     async def _open(self) -> None:
         settings, telemetry = self.settings, self.telemetry
-        admin = Admin(telemetry, self.agents, self.troubles, public=not is_loopback(settings.admin_host))
+        admin = Admin(telemetry, self.registry, self.troubles, public=not is_loopback(settings.admin_host))
         keepers = {
             "admin": Doorkeeper(
                 "admin",
@@ -187,8 +196,11 @@ class Sidecar:
         else:
             self.telemetry.malformed(door, code)
 
+    def warn(self, sentence: str) -> None:
+        self.telemetry.say("warning", sentence)
+
     def front_pages(self) -> Callable[[str], Page | None]:
-        return pages(self.settings, self.agents, self.telemetry, self.guide)
+        return pages(self.settings, self.registry, self.telemetry, self.guide)
 
     def rules(self, door: Door) -> access.Gate:
         settings = self.settings

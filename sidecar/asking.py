@@ -8,13 +8,13 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Body, Call, Headers
-from middleware.kit import Agents
 from policies import body, identity, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar import noise
+from sidecar.registry import Registry
 from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")
@@ -36,8 +36,9 @@ class Uploading:
 class Asking:
     """Makes calls of requests. Whatever is wrong with one is a Refusal before any agent hears of it."""
 
-    def __init__(self, agents: Agents, sweep: Sweep, *, max_body: int, body_timeout: float) -> None:
+    def __init__(self, agents: Registry, sweep: Sweep, *, max_body: int, body_timeout: float) -> None:
         self.agents, self.sweep = agents, sweep
+        self.several = len(agents) > 1 or agents.shelf is not None
         self.max_body, self.body_timeout = max_body, body_timeout
 
     async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
@@ -51,7 +52,7 @@ class Asking:
                 name is None
                 and isinstance(value, dict)
                 and isinstance(value.get("agent"), str)
-                and len(self.agents) > 1
+                and self.several
             ):
                 name = value["agent"]
                 raw = body.without(raw or b"", "agent")
@@ -61,12 +62,13 @@ class Asking:
         elif route.dialect and raw:
             value = body.read(raw)
             if isinstance(value, dict) and ("input" in value or "messages" in value):
-                agent = self.agent(name)
+                agent = await self.agent(name, caller)
                 wants = body.wants_stream(value, None, default=agent.stream_default == "sse")
             payload = Body(raw, value=value)
         elif request.body_exists:
             payload = Uploading(request, self)
-        agent = self.agent(name)
+        known = self.agents.get(name or "default")
+        agent = known if known is not None and known.settled else await self.agent(name, caller)
         return Call(
             agent,
             caller,
@@ -79,12 +81,11 @@ class Asking:
             request_id,
         )
 
-    def agent(self, name: str | None) -> Agent:
-        if agent := self.agents.get(name or "default"):
-            return agent
+    async def agent(self, name: str | None, caller: Caller) -> Agent:
+        """The agent that is meant, settled; where nobody knows one, what `access` refuses."""
         if name is None and not len(self.agents):
             raise Refusal(500, "not_configured")
-        return NOBODY._replace(name=name or "default")
+        return await self.agents.find(name or "default", caller) or NOBODY._replace(name=name or "default")
 
     def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
         """What leaves for the agent, credentials aside."""

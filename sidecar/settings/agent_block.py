@@ -8,13 +8,23 @@ from sidecar.settings.group import Group, setting
 from sidecar.settings.kinds import Lower
 from sidecar.settings.lists import Allowed, HeaderNames, VariableNames
 from sidecar.settings.numbers import Flag
-from sidecar.settings.texts import Address, Credential, KindName, SecretFile
+from sidecar.settings.texts import (
+    AgentAddress,
+    Credential,
+    Endpoint,
+    KindName,
+    SecretFile,
+    Text,
+    WorkspaceHost,
+)
 
 
 class AgentBlock(Group):
     """The agents"""
 
-    url: Address = Field(description="Where it is: origin and base path, without `/invocations` behind it.")
+    url: AgentAddress = Field(
+        description="Where it is: origin and base path, without `/invocations` behind it; or `apps/<name>`."
+    )
     env: VariableNames = setting(
         (),
         "Variables by which the app knows its address. Where `URL` is not set, the first of them that is says "
@@ -24,13 +34,35 @@ class AgentBlock(Group):
     kind: KindName = setting("responses", "What it speaks.")
     auth: Annotated[Literal["auto", "app", "user", "static", "oauth", "none"], Lower] = setting(
         "auto",
-        "Whose credential it gets: the app's, the user's own, the one in `TOKEN`, or none. `auto` is `app` "
-        "for a trusted agent where the workspace's credentials are set, else `none`. None of them falls back "
-        "to another.",
+        "Whose credential it gets: the app's, the user's own, the one in `TOKEN`, one that `TOKEN_ENDPOINT` "
+        "grants, or none. `auto` is `app` where `WORKSPACE` is set, and for a trusted agent where the "
+        "workspace's credentials are, else `none`. None of them falls back to another.",
         "503 `credential_unavailable`, 401 `user_token_required`.",
     )
-    token: Credential | None = setting(None, "The bearer for `AUTH=static`.")
+    token: Credential | None = setting(
+        None, "The bearer for `AUTH=static`, or a token of the workspace in `WORKSPACE`."
+    )
     token_file: SecretFile | None = setting(None, "A file that holds it instead; read again at each refresh.")
+    workspace: WorkspaceHost | None = setting(
+        None,
+        "Another workspace, whose credential it gets with `AUTH=app`: the service principal in `CLIENT_ID` and "
+        "`CLIENT_SECRET`, or `TOKEN`. Nothing of the app's own workspace is used for it.",
+        "Without them: exit 78.",
+    )
+    client_id: Text | None = setting(
+        None, "The client that asks for the bearer: with `WORKSPACE` or `oauth`."
+    )
+    client_secret: Credential | None = setting(None, "Its secret.")
+    client_secret_file: SecretFile | None = setting(
+        None, "A file that holds it instead; read again at each refresh."
+    )
+    token_endpoint: Endpoint | None = setting(
+        None, "Where `AUTH=oauth` gets its bearer, by client credentials.", "Without it: exit 78."
+    )
+    scope: Text | None = setting(None, "What it asks for there: scopes, separated by spaces.")
+    client_auth: Annotated[Literal["post", "basic"], Lower] = setting(
+        "post", "How it says who it is there: in the form, or in `Authorization: Basic`."
+    )
     trusted: Flag | None = setting(
         None,
         "Whether it may be told who the user is. By default it may on this machine, at the workspace's "

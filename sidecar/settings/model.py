@@ -21,10 +21,6 @@ NO_EFFECT_YET: Final = frozenset(
         "SIDECAR_ADMIN_USERS",
         "SIDECAR_DEV_USER",
         "SIDECAR_DEV_TOKEN",
-        "SIDECAR_AGENTS__<NAME>__AUTH=oauth",
-        "SIDECAR_UC_DISCOVERY",
-        "SIDECAR_UC_SUFFIX",
-        "SIDECAR_UC_ORIGINS",
         "SIDECAR_PUBLIC_URL",
     }
 )

@@ -25,9 +25,15 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
         if network.prefixlen == 0:
             yield f"SIDECAR_TRUST has {network}: everybody who reaches the front may say who they are"
     for name, block in settings.agents.items():
-        for changed in discovery.agent_url(given.agents[name]["url"].strip()).notices:
+        written = given.agents[name]["url"].strip()
+        for changed in () if discovery.app_name(written) else discovery.agent_url(written).notices:
             yield f"{given.named[('agents', name, 'url')]}: {changed}"
-        if block.token and block.auth != "static":
+        if block.token and block.token.reveal().startswith("dapi"):
+            yield (
+                f"{agent_variable(name, 'token')} is a personal access token (`dapi…`): apps on the platform "
+                "take OAuth tokens only"
+            )
+        if block.token and block.auth != "static" and not block.workspace:
             yield f"{agent_variable(name, 'token')} is not used: AUTH is `{block.auth}`, not `static`"
 
 

@@ -15,6 +15,7 @@ from sidecar.settings.problems import Problem
 from sidecar.settings.variables import AGENT_APP_URL, agent_variable
 from sidecar.settings.workspace import Workspace
 
+AUTO: Final = "auto"  # the agent itself is asked, once
 DIALECTS: Final = "sidecar.dialects"  # an installed dialect adds its name to the kinds
 
 PORTS: Final = ("port", "egress_port", "admin_port", "child_port")  # each has its own
@@ -114,21 +115,43 @@ RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
 """Which settings a rule reads, and the rule."""
 
 
+def _clients(name: str, block: AgentBlock, auth: str) -> Iterator[Problem]:
+    """What another workspace, or an identity provider, takes to give a bearer."""
+    secret = block.client_secret or block.client_secret_file
+    token = block.token or block.token_file
+    needed = {"token_endpoint": block.token_endpoint, "client_id": block.client_id, "client_secret": secret}
+    if auth == "oauth":
+        for key, given in needed.items():
+            if not given:
+                wrong = "AUTH=oauth, and it is not set"
+                yield Problem("missing_value", agent_variable(name, key), wrong, "set it, or another AUTH")
+    elif block.workspace and auth == "app" and not (token or (block.client_id and secret)):
+        wrong = "WORKSPACE is set, and there is no credential for it"
+        accepted = "set …__CLIENT_ID and …__CLIENT_SECRET, or …__TOKEN"
+        yield Problem("missing_value", agent_variable(name, "client_id"), wrong, accepted)
+    if block.workspace and token and block.client_id:
+        wrong = "WORKSPACE has a client id and a token"
+        yield Problem("conflict", agent_variable(name, "token"), wrong, "set one of them")
+
+
 _WORKSPACE: Final = frozenset(Workspace.model_fields) - {"app_name", "app_port"}
 
 
 def _kind(name: str, block: AgentBlock) -> Iterator[Problem]:
-    if block.kind not in KINDS and block.kind not in (
+    if block.kind not in (AUTO, *KINDS) and block.kind not in (
         installed := {found.name for found in entry_points(group=DIALECTS)}
     ):
-        accepted = ", ".join(f"`{kind}`" for kind in sorted(KINDS | installed))
+        accepted = ", ".join(f"`{kind}`" for kind in sorted({AUTO, *KINDS} | installed))
         wrong = f"`{block.kind}` is not spoken here"
         yield Problem("invalid_value", agent_variable(name, "kind"), wrong, f"accepted: {accepted}")
 
 
 def _agent(name: str, block: AgentBlock, settings: Settings) -> Iterator[Problem]:
     trust = discovery.trust(block.url, settings.workspace, block.trusted)
-    auth = discovery.auth(block.auth, trust.given, settings.workspace.credentials)
+    auth = discovery.auth(
+        block.auth, trust.given, settings.workspace.credentials, elsewhere=bool(block.workspace)
+    )
+    yield from _clients(name, block, auth)
     if auth == "static" and block.token is None and block.token_file is None:
         yield Problem(
             "missing_value",
@@ -136,7 +159,16 @@ def _agent(name: str, block: AgentBlock, settings: Settings) -> Iterator[Problem
             "AUTH=static, and there is no token",
             "set it, or …__TOKEN_FILE",
         )
-    if auth == "user" and not trust.given:
+    app = discovery.app_name(block.url)
+    if app and not (settings.workspace_host and settings.workspace.credentials):
+        wrong = f"where app {app!r} is, only the workspace knows, and there is no credential for it"
+        yield Problem(
+            "missing_value",
+            agent_variable(name, "url"),
+            wrong,
+            "set DATABRICKS_HOST and the app's credential, or write the app's address",
+        )
+    if auth == "user" and not trust.given and not app:
         wrong = f"the user's token goes to trusted agents only, and this one is not: {trust.why}"
         yield Problem(
             "insecure", agent_variable(name, "auth"), wrong, "set …__TRUSTED=true if it may have it"

@@ -14,6 +14,17 @@ def _address(text: str) -> str:
     return discovery.agent_url(text).url
 
 
+def _endpoint(text: str) -> str:
+    url = discovery.endpoint(text)
+    if discovery.is_exposed(url):
+        raise ValueError("it is plain http to another machine, and a secret would go there")
+    return url
+
+
+def _agent(text: str) -> str:
+    return text if discovery.app_name(text) else discovery.agent_url(text).url
+
+
 def _workspace(text: str) -> str:
     """With or without a scheme, a slash at the end, or what a person copies from a browser behind it."""
     parts = urlsplit(text if "://" in text else f"https://{text}")
@@ -53,6 +64,17 @@ Address = Annotated[
     str,
     reads(_address),
     Accepts("`http://` or `https://`, a host, perhaps a port and a path; no user name, query or fragment"),
+]
+AgentAddress = Annotated[
+    str,
+    reads(_agent),
+    Accepts(
+        "`http://` or `https://`, a host, perhaps a port and a path; no user name, query or fragment. Or "
+        "`apps/<name>`: that app of the workspace"
+    ),
+]
+Endpoint = Annotated[
+    str, reads(_endpoint), Accepts("`https://`, a host, a path; plain `http://` to this machine only")
 ]
 WorkspaceHost = Annotated[
     str, reads(_workspace), Accepts("the workspace's address, with or without `https://`")

@@ -81,7 +81,7 @@ class Workspace:
 
     def calls(self, path: str) -> int:
         """How often a path that begins so was asked for."""
-        return sum(visit.target.startswith(path) for visit in self.visits)
+        return sum(self.visits[at].target.startswith(path) for at in range(len(self.visits)))
 
     def user(self, email: str) -> str:
         """A token of this user."""

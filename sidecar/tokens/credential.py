@@ -25,13 +25,16 @@ LONGEST_FILE: Final = 64 << 10
 
 @dataclass(frozen=True)
 class Credential:
-    """One identity at one workspace, in one of three ways; or, without a host, a token sent as it stands.
+    """One identity, in one of four ways; or, with neither host nor endpoint nor profile, a token sent as it stands.
 
     `name`     what logs, metrics and errors call it
     `host`     the workspace's address, with or without https://
     `client_id`, `client_secret`   a service principal (OAuth client credentials)
     `token`    a personal access token at that host; without a host: the bearer itself
     `…_file`   where the secret is read from instead, again at each refresh
+    `endpoint`, `scope`, `basic`   instead of a host: another identity provider's token endpoint, and how it is
+               told client id and secret: in the form, or in `Authorization`
+    `public`   that endpoint is only called at an address that everybody can reach
     `profile`, `config_file`   instead of all these: a profile of the Databricks command line
     """
 
@@ -42,6 +45,10 @@ class Credential:
     client_secret_file: str = ""
     token: Secret | None = None
     token_file: str = ""
+    endpoint: str = ""
+    scope: str = ""
+    basic: bool = False
+    public: bool = False
     profile: str = ""
     config_file: str = ""
     inherited: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, compare=False)
@@ -49,11 +56,11 @@ class Credential:
     @property
     def static(self) -> bool:
         """Whether there is nobody to ask: the token is the bearer."""
-        return not (self.host or self.profile)
+        return not (self.host or self.profile or self.endpoint)
 
     @property
     def title(self) -> str:
-        where = self.host or (self.profile and f"profile {self.profile}")
+        where = self.host or self.endpoint or (self.profile and f"profile {self.profile}")
         return f"{self.name!r} ({urlsplit(where).hostname or where})" if where else repr(self.name)
 
 
@@ -88,6 +95,11 @@ def environment(credential: Credential) -> dict[str, str] | Fault:
         return Fault("not_configured")
     inherited = {name: value for name, value in credential.inherited.items() if name in INHERITED}
     return inherited | {name: value for name, value in stated.items() if value}
+
+
+def secret(credential: Credential) -> str:
+    """The client secret, read from its file where it has one; empty where there is none to be had."""
+    return _secret(credential.client_secret, credential.client_secret_file)
 
 
 def _secret(stated: Secret | None, file: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from aiohappyeyeballs import start_connection
 
+from policies.discovery import is_public
 from sidecar.wire.connection import Connection
 from sidecar.wire.faults import Fault
 from sidecar.wire.origin import Origin
@@ -32,10 +33,13 @@ def trust(ca_file: str | None = None) -> ssl.SSLContext:
 
 
 class Way:
-    """The way to one origin. `tls` is asked only where the origin is https."""
+    """The way to one origin. `tls` is asked only where the origin is https.
 
-    def __init__(self, origin: Origin, tls: Callable[[], ssl.SSLContext]) -> None:
-        self.origin = origin
+    `public`: no address is connected to that not everybody can reach, whatever the name resolves to by then.
+    """
+
+    def __init__(self, origin: Origin, tls: Callable[[], ssl.SSLContext], *, public: bool = False) -> None:
+        self.origin, self._public = origin, public
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._known: Addresses = literal(origin)
@@ -47,6 +51,8 @@ class Way:
         addresses = await self._addresses()
         if not addresses:
             raise Fault("agent_unreachable", "dns")
+        if self._public and not all(is_public(ip_address(one[4][0].partition("%")[0])) for one in addresses):
+            raise Fault("agent_address_refused", "it leads to an address that not everybody can reach")
         try:
             sock = await start_connection(addresses, happy_eyeballs_delay=STAGGER)
         except (OSError, RuntimeError) as error:

@@ -25,6 +25,7 @@ class Wire:
 
     `terminals`: what proves a stream whole, by the agent's kind. `tls`: whom https agents are believed by.
     `proxied`: whether the environment names a proxy, which is not used here and said where that may be why.
+    `public`: only addresses that everybody can reach are connected to, since somebody else named them.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class Wire:
         *,
         tls: Callable[[], ssl.SSLContext] = trust,
         proxied: bool = False,
+        public: bool = False,
     ) -> None:
         self.pools: dict[Origin, Pool] = {}
         self._setting: Final = Setting(limits, sweep, terminals, proxied)
-        self._recorder, self._tls = recorder, tls
+        self._recorder, self._tls, self._public = recorder, tls, public
         self._places: dict[str, Place] = {}
 
     async def __call__(self, call: Call) -> Reply:
@@ -85,7 +87,9 @@ class Wire:
         except ValueError as error:
             raise told(Fault("agent_unreachable", str(error)), call.agent, "none") from None
         if (pool := self.pools.get(origin)) is None:
-            pool = self.pools[origin] = Pool(Way(origin, self._tls), self._setting.limits.connect)
+            pool = self.pools[origin] = Pool(
+                Way(origin, self._tls, public=self._public), self._setting.limits.connect
+            )
             self._setting.sweep.items.add(pool)
         found = self._places[call.agent.url] = (pool, path, origin.authority)
         return found

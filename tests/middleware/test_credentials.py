@@ -183,13 +183,13 @@ class TestNoFallback:
         assert (refused.value.code, refused.value.retry_after) == ("credential_unavailable", 4)
         assert forward.calls == []
 
-    @pytest.mark.parametrize("mode", ["oauth", "auto", ""])
+    @pytest.mark.parametrize("mode", ["auto", ""])
     async def test_a_mode_that_is_not_offered_is_refused(self, mode):
         forward = Agents(200)
         with pytest.raises(Refusal) as refused:
             await asked(forward, agent=AGENT._replace(auth=mode))
         assert refused.value.code == "credential_unavailable"
-        assert "app, user, static or none" in refused.value.hint
+        assert "app, user, static, oauth or none" in refused.value.hint
         assert forward.calls == []
 
 

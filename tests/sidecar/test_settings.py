@@ -26,7 +26,10 @@ PLATFORM = {
     "DATABRICKS_APP_PORT": "8080",
 }
 KEY = "0123456789abcdef" * 2
-URL = "`http://` or `https://`, a host, perhaps a port and a path; no user name, query or fragment"
+URL = (
+    "`http://` or `https://`, a host, perhaps a port and a path; no user name, query or fragment. "
+    "Or `apps/<name>`: that app of the workspace"
+)
 CANARY = "dapi-canary-5ecret"
 
 
@@ -534,7 +537,7 @@ BAD_PAIRS: list[tuple[dict[str, str], str]] = [
     (
         {"SIDECAR_AGENTS__DEFAULT__KIND": "semaphore"},
         "SIDECAR_AGENTS__DEFAULT__KIND: `semaphore` is not spoken here; accepted: "
-        + ", ".join(f"`{kind}`" for kind in sorted(spoken.KINDS)),
+        + ", ".join(f"`{kind}`" for kind in sorted({"auto", *spoken.KINDS})),
     ),
     (
         {"SIDECAR_AGENTS__B__URL": "http://b.example.org", "SIDECAR_AGENTS__B__TRUSTED": "true"},
@@ -580,11 +583,9 @@ def test_settings_that_do_nothing_yet_are_said_to_and_known() -> None:
         {
             "SIDECAR_FRONTEND_URL": "http://localhost:3000",
             "SIDECAR_DEV_USER": "ann@example.org",
-            "SIDECAR_AGENTS__DEFAULT__AUTH": "oauth",
         }
     )
     assert notices == (
-        "SIDECAR_AGENTS__DEFAULT__AUTH=oauth is not offered yet: calls to this agent are refused",
         "SIDECAR_DEV_USER has no effect yet",
         "SIDECAR_FRONTEND_URL has no effect yet",
     )
@@ -609,8 +610,13 @@ def test_what_is_unusual_is_said() -> None:
     assert line == "SIDECAR_TRUST has 0.0.0.0/0: everybody who reaches the front may say who they are"
     (line,) = said(PLATFORM | {"SIDECAR_TRUST": "10.0.0.0/8"})
     assert line == "SIDECAR_TRUST has no effect on the platform: its proxy says who the user is"
-    (line,) = said({"SIDECAR_AGENTS__DEFAULT__TOKEN": CANARY})
+    (line,) = said({"SIDECAR_AGENTS__DEFAULT__TOKEN": "tok"})
     assert line == "SIDECAR_AGENTS__DEFAULT__TOKEN is not used: AUTH is `auto`, not `static`"
+    line, _ = said({"SIDECAR_AGENTS__DEFAULT__TOKEN": "dapi1"})
+    assert line == (
+        "SIDECAR_AGENTS__DEFAULT__TOKEN is a personal access token (`dapi…`): apps on the platform take OAuth "
+        "tokens only"
+    )
 
 
 # Secrets
