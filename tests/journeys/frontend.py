@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 import urllib.request
+from base64 import b64encode
+from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ASKED = dict(word.partition("=")[::2] for word in sys.argv[1:])
@@ -24,8 +26,13 @@ class App(BaseHTTPRequestHandler):
             self.whole({"env": dict(os.environ), "argv": sys.argv, "cwd": os.getcwd(), "path": sys.path})
         elif self.path == "/ask":
             self.whole(agent(SLOWLY))
-        elif self.path in ("/ticks", "/bytes"):
-            self.endless("text/event-stream" if self.path == "/ticks" else "application/octet-stream")
+        elif self.path == "/stream":
+            with asked({"input": "silent mid-stream", "stream": True}) as answer:
+                self.streamed(iter(answer.readline, b""))
+        elif self.path == "/ticks":
+            self.streamed(ticks())
+        elif self.path == "/socket":
+            self.socket()
         else:
             self.whole({"path": self.path})
 
@@ -37,25 +44,48 @@ class App(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def endless(self, kind):
+    def streamed(self, chunks):
         self.send_response(200)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        while True:
-            frame = b'data: {"type":"tick"}\n\n'
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(frame), frame))
-            time.sleep(0.05)
+        for chunk in chunks:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def socket(self):
+        """A WebSocket that says nothing, and tells with which code it was closed."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", b64encode(sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        _, size = self.rfile.read(2)
+        mask = self.rfile.read(4) if size & 0x80 else bytes(4)
+        code = bytes(byte ^ mask[at % 4] for at, byte in enumerate(self.rfile.read(size & 0x7F)))[:2]
+        os.write(1, b"the socket was closed with %d\n" % int.from_bytes(code, "big"))
+        self.close_connection = True
 
     def log_message(self, *_):
         pass
 
 
-def agent(body):
-    """What the agent says when the app's own server asks it."""
+def ticks():
+    while True:
+        yield b'data: {"type":"tick"}\n\n'
+        time.sleep(0.05)
+
+
+def asked(body):
+    """What the agent answers when the app's own server asks it."""
     url = os.environ["AGENT_APP_URL"].rstrip("/") + "/invocations"
-    asked = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=20) as answer:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return urllib.request.urlopen(request, timeout=20)
+
+
+def agent(body):
+    with asked(body) as answer:
         return json.load(answer)
 
 

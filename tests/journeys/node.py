@@ -31,6 +31,17 @@ def app(name: str, folder: Path) -> Path:
     return copy
 
 
+def tool(name: str, version: str) -> Path:
+    """A command that comes as a package, installed once."""
+    packages = ROOT / ".node" / name
+    command = packages / "node_modules/.bin" / name
+    if not command.exists():
+        packages.mkdir(parents=True, exist_ok=True)
+        (packages / "package.json").write_text("{}")
+        subprocess.run([need("npm"), *INSTALL, f"{name}@{version}"], cwd=packages, check=True, timeout=120)
+    return command
+
+
 @asynccontextmanager
 async def running(
     folder: Path, *command: str, **environ: str

@@ -179,10 +179,11 @@ async def test_a_program_that_is_none_is_told_in_a_sentence(tmp_path: Path) -> N
     assert why.value.code == 126
 
 
-def test_what_the_loop_started_is_left_to_it_and_what_it_did_not_is_reaped() -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_what_the_loop_started_is_left_to_it_and_what_it_did_not_is_reaped(loop: str) -> None:
     """In a process of its own: it adopts, and reaps all there is."""
     script = """
-import asyncio, os
+import asyncio, os, uvloop
 from sidecar.child.kernel import adopt_orphans
 from sidecar.child.orphans import Orphans
 from sidecar.sweep import Sweep
@@ -201,10 +202,13 @@ async def main():
         print("nobody is left")
     sweep.stop()
 
-asyncio.run(main())
 """
     told = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{script}{loop}.run(main())"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert told.stdout == "nobody is left\n"
 
