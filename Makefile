@@ -5,6 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
 FUZZ ?= 20
+PEERS = .peers/made .peers-mcp/made
 
 say = @printf '· %s\n' '$(1)'
 # uv is fast; pip is asked where uv does not find the way to the packages (an index that only pip is told of).
@@ -19,7 +20,7 @@ help: ## this list
 demo: .venv/made ## chat in a browser with embedded agents, no account needed
 	@exec .venv/bin/sidecar demo $(ARGS)
 
-test: .venv/dev $(if $(CI),.peers/made verify,askpeers) ## everything; with CI=1 also what check verifies; T=<path> for a part
+test: .venv/dev $(if $(CI),$(PEERS) verify,askpeers) ## everything; with CI=1 also what check verifies; T=<path> for a part
 	@$(PY) -m pytest $(T)
 
 check: verify test ## format, lint, types, import laws, generated pages; then the tests
@@ -51,7 +52,7 @@ fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
 soak: .venv/dev ## 50,000 calls of 200 users at once, each its own user's; ARGS="5000 17": how many, and the seed
 	@PYTHONPATH=.:tests $(PY) -m soak $(ARGS) >/dev/null
 
-coverage: .venv/dev .peers/made ## the tests, with what they leave out
+coverage: .venv/dev $(PEERS) ## the tests, with what they leave out
 	@$(PY) -m pytest $(or $(T),tests) --cov --cov-report=term-missing:skip-covered
 
 wheel: .venv/dev ## dist/*.whl and dist/*.tar.gz, the same bytes each time
@@ -66,11 +67,12 @@ lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
 	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
 	@$(LOCK) $(UP) tests/peers/peers.in -o tests/peers/peers.lock
+	@$(LOCK) $(UP) tests/peers/mcp.in -o tests/peers/mcp.lock
 
-peers: .peers/made ## the environment of the real peers that the tests talk to
+peers: $(PEERS) ## the environments of the real peers that the tests talk to
 
 askpeers: .venv/bin/uv
-	@$(MAKE) -s .peers/made || echo '· without .peers: tests that talk to real peers will be skipped'
+	@$(MAKE) -s $(PEERS) || echo '· without .peers: tests that talk to real peers will be skipped'
 
 record: .venv/dev .peers/made ## records anew what the real peers answer, into tests/peers/recorded
 	@PYTHONPATH=tests $(PY) -m peers.record
@@ -108,4 +110,10 @@ clean: ## take away all that make made
 	$(call say,making .peers with the real peers (once; about 700 MB))
 	@.peers/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .peers
 	$(call install,.peers/bin/python,--require-hashes -r tests/peers/peers.lock)
+	@touch $@
+
+.peers-mcp/made: .venv/bin/uv tests/peers/mcp.lock
+	$(call say,making .peers-mcp with the real MCP server and client (once; about 60 MB))
+	@.peers-mcp/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .peers-mcp
+	$(call install,.peers-mcp/bin/python,--require-hashes -r tests/peers/mcp.lock)
 	@touch $@

@@ -51,6 +51,8 @@ def endpoint(data: str, agent_url: str, asked: str) -> str:
     Refusal 502 `agent_protocol_error` where it leads out of the agent.
     """
     agent = urlsplit(agent_url)
+    if not (data and data.isascii() and data.isprintable()):
+        raise _elsewhere()
     try:
         there = urlsplit(data)
         same = not there.netloc or (there.scheme or agent.scheme, there.netloc) == (
@@ -63,7 +65,7 @@ def endpoint(data: str, agent_url: str, asked: str) -> str:
     if not path.startswith("/"):  # beside the stream
         path = agent.path + asked.partition("?")[0].rpartition("/")[0] + "/" + path
     base = agent.path + "/"
-    inside = path.startswith(base) and "\\" not in path and path.isascii() and path.isprintable()
+    inside = path.startswith(base) and "\\" not in path
     if not same or not inside or ".." in unquote(path).split("/"):
         raise _elsewhere()
     return path[len(agent.path) :] + (f"?{there.query}" if there.query else "")

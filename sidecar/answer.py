@@ -77,6 +77,11 @@ class Answer:
         self._head = (status, self._common + pairs)
         self._length = length
 
+    def open(self) -> None:
+        """Tell the head now, before there is a byte of the body."""
+        if self.state == "uncommitted":
+            self._send(self._commit(self._length))
+
     def expect(self, opening: Headers, may_open: Callable[[], bool]) -> None:
         """The caller waits for an event stream: it may be begun so before the agent answers, as soon as it may."""
         self.opening, self._may_open = opening, may_open

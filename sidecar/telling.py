@@ -59,6 +59,8 @@ class Telling:
         answer.head(reply.status, told(call, reply), length(call, reply))
         answer.watch = stream.watch
         try:
+            if call.wants_stream is None and answers.is_sse(reply.headers.get("Content-Type", "")):
+                answer.open()  # who subscribes to events is told so at once, however long they may be in coming
             await stream.pump(answer)
         except Refusal as refusal:
             await self.last_word(answer, call, refusal)

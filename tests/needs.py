@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def need(name: str) -> Path:
-    """Where the named thing is: a command of `.ci/packages`, or `peers`, the environment of the real peers.
+    """Where the named thing is: a command of `.ci/packages`, or `peers…`, an environment of real peers.
 
     May be called in a test, in a fixture, or at the top of a module (then all of the module needs it).
     """
-    path, sentence = _peers() if name == "peers" else _command(name)
+    path, sentence = _peers(name) if name.startswith("peers") else _command(name)
     if path is None:
         _refuse(f"needs {name}: {sentence}")
     return path
@@ -31,9 +31,9 @@ def _command(name: str) -> tuple[Path | None, str]:
     return (Path(found) if found else None), f"apt-get install {packages()[name]}"
 
 
-def _peers() -> tuple[Path | None, str]:
-    made = ROOT / ".peers/made"
-    return (ROOT / ".peers/bin/python" if made.exists() else None), "make peers"
+def _peers(name: str) -> tuple[Path | None, str]:
+    place = ROOT / f".{name}"
+    return (place / "bin/python" if (place / "made").exists() else None), "make peers"
 
 
 def _refuse(sentence: str) -> None:

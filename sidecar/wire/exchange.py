@@ -57,7 +57,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_arriving", "_call", "_clock", "_code", "_connection", "_parts", "_pool", "_reading", "_setting",
+        "_arriving", "_call", "_clock", "_code", "_connection", "_gap", "_parts", "_pool", "_reading", "_setting",
         "_size", "_uploading", "_waiter", "at", "heard", "moved", "reused", "sent",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Exchange:
         self._parts: list[bytes] = []
         self._size = 0
         self._code = "agent_first_byte_timeout"
+        self._gap = setting.limits.gap
         self.at = NEVER  # when the sweep ends it, saying that code
         self.moved = False  # something came since the sweep looked
         self.sent: Sent = "none"
@@ -162,7 +163,9 @@ class Exchange:
                 raise Fault("agent_too_large")
             self._code, self.at = "agent_total_timeout", self._clock() + limits.total
             return
-        self._code, self.at = "agent_gap_timeout", self._clock() + limits.gap
+        if not judged and call.method == "GET" and answers.is_sse(head.headers.get("Content-Type", "")):
+            self._gap = NEVER  # who subscribes to events waits for them, however long
+        self._code, self.at = "agent_gap_timeout", self._clock() + self._gap
         watch = Watch(self._setting.terminals.get(call.agent.kind, ()) if judged else ())
         self._arriving = Arriving(self, watch)
         self._answer(Reply(head.status, head.headers, self._arriving, self.close))
@@ -232,7 +235,7 @@ class Exchange:
 
     def tick(self, now: float) -> None:
         if self.moved:
-            self.moved, self.at = False, now + self._setting.limits.gap
+            self.moved, self.at = False, now + self._gap
         elif now >= self.at:
             self.fail(Fault(self._code))
 
@@ -243,4 +246,4 @@ class Exchange:
         if self._connection is not None:
             self._connection.flow(on)
             self.moved = False
-            self.at = self._clock() + self._setting.limits.gap if on else NEVER
+            self.at = self._clock() + self._gap if on else NEVER
