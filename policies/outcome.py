@@ -90,6 +90,11 @@ REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
 
 # Codes that say more than the outcome under which they count: code → (outcome, status, sentence).
 FINER: Final[dict[str, tuple[str, int, str]]] = {
+    "agent_auth_required": (
+        "agent_error",
+        502,
+        "The agent waits for an authorization that its user gives elsewhere.",
+    ),
     "agent_card_invalid": ("agent_failed", 502, "The agent's card cannot be read."),
     "agent_card_elsewhere": ("agent_failed", 502, "The agent's card leads to another place than the agent."),
     "agent_address_refused": ("agent_unreachable", 502, "The agent's registered address may not be called."),

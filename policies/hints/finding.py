@@ -1,10 +1,17 @@
-"""Why an agent that somebody registered could not be found, judged or understood."""
+"""Why an agent that somebody registered could not be found, judged or understood, or waits for somebody."""
 
 from typing import Final
 
 from policies.hints.facts import Cause, always
 
 CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
+    "agent_auth_required": (
+        Cause(
+            always,
+            "The task of {agent} waits for an authorization{because}.",
+            "The agent's own words say where its user gives it; then ask again.",
+        ),
+    ),
     "agent_card_invalid": (
         Cause(
             always,

@@ -159,6 +159,7 @@ CASES = [
         ELSEWHERE,
         reason="no JSON",
     ),
+    Case("agent_auth_required", "waits for an authorization", "where its user gives it"),
     Case("agent_card_elsewhere", "another place than agents.example.org", "SIDECAR_UC_ORIGINS", ELSEWHERE),
     Case("agent_address_refused", "may not be called (private)", "SIDECAR_UC_ORIGINS", reason="private"),
     Case("connection_incomplete", "lacks an option (host)", "connections get", reason="host"),

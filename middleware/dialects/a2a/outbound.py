@@ -1,0 +1,77 @@
+"""Chats to an A2A agent: the last question as a message, the answer told as Responses events.
+
+And JSON-RPC of a caller who speaks A2A: those bytes, at the endpoint that the agent's card names.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from middleware.dialects.a2a.asking import readable
+from middleware.dialects.a2a.cards import Cards
+from middleware.dialects.a2a.run import GONE, Run, Sleep
+from middleware.dialects.a2a.threads import Threads
+from middleware.dialects.told import OPENING
+from middleware.exchange import Body, Call, Handler, Middleware, Reply
+from middleware.streams import Translated, closing
+from policies import a2a, jsonrpc
+from policies.jsonrpc import Wrong
+from policies.refusal import Refusal
+
+
+def outbound(cards: Cards, *, sleep: Sleep = asyncio.sleep) -> Middleware:
+    threads = Threads()
+
+    async def middleware(call: Call, forward: Handler) -> Reply:
+        if call.wants_stream is None or not isinstance(call.body, Body):
+            return await forward(call)
+        value = call.body.value
+        run = Run(call, forward, value, threads.find(call, value), sleep)
+        try:
+            reply = await run.begin(cards)
+        except BaseException as error:
+            await run.close(error.code if isinstance(error, Refusal) else "caller_left")
+            raise
+        if not readable(reply):
+            return reply
+
+        async def frames() -> AsyncIterator[bytes]:
+            async with closing(run.frames()) as told:
+                async for one in told:
+                    yield one
+            threads.keep(call, value, run.answer.text, run.answer.waits)
+
+        return Reply(200, OPENING, Translated(frames()), run.close)
+
+    return middleware
+
+
+def relay(cards: Cards) -> Middleware:
+    async def middleware(call: Call, forward: Handler) -> Reply:
+        if call.dialect != "a2a" or not isinstance(call.body, Body):
+            return await forward(call)
+        known = await cards.of(call, forward)
+        line = known.line(_spoken(call))
+        raw, headers = call.body.raw, call.headers
+        if jsonrpc.at_stream(call.target):
+            raw = jsonrpc.streamed(raw)
+            if "text/event-stream" not in headers.get("accept", ""):
+                changed = CIMultiDict(headers)
+                changed["accept"] = "text/event-stream, application/json"
+                headers = CIMultiDictProxy(changed)
+        there = call._replace(agent=line.agent, target=line.target, body=Body(raw), headers=headers)
+        reply = await forward(there)
+        if reply.status in GONE:
+            cards.forget(call.agent)
+        return reply
+
+    return middleware
+
+
+def _spoken(call: Call) -> a2a.Tongue | None:
+    """What the caller speaks; where nobody knows that version, its agent shall say so."""
+    try:
+        return a2a.of_header(call.headers.get(a2a.HEADER))
+    except Wrong:
+        return None

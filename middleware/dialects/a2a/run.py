@@ -1,0 +1,211 @@
+"""One question to an A2A agent, followed to its end: streamed, polled, taken up again after a cut, or canceled."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from middleware.dialects.a2a.asking import Told, asked, readable, results
+from middleware.dialects.a2a.cards import Cards, Known, Line
+from middleware.exchange import Body, Call, Handler, Reply
+from middleware.sse import DONE, frame
+from middleware.streams import closing
+from policies import a2a_errors as errors
+from policies.a2a_answer import Answer
+from policies.a2a_message import Place, message
+from policies.loose import Value
+from policies.outcome import Ending
+from policies.refusal import Refusal
+
+BROKEN: Final = frozenset({"agent_broke_off", "agent_gap_timeout"})
+GONE: Final = frozenset({404, 410})
+FAILURES: Final = 5  # in a row, of asking again
+IDLE: Final = 120  # polls in a row without news: ten minutes
+DEAD: Final = 3  # the same, for a task that the agent says it is not working on
+LONGEST: Final = 5.0  # seconds between two polls
+PARTING: Final = 2.0  # seconds for `tasks/cancel`
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Run:
+    """`begin()` asks; `frames()` is the answer as the events of a stream; `close()` lets go, whatever came."""
+
+    def __init__(self, call: Call, forward: Handler, value: Value, place: Place, sleep: Sleep) -> None:
+        self._call, self._forward, self._value, self._sleep = call, forward, value, sleep
+        self._place = place
+        self._line: Line
+        self._reply: Reply | None = None
+        self._results: AsyncIterator[Any] | None = None
+        self._ident = call.headers.get("x-request-id", call.request_id)
+        self.answer = Answer(self._ident, int(time.time()))
+        self._first: Any = None
+
+    # --- asking ------------------------------------------------------------------------------------------
+
+    async def begin(self, cards: Cards) -> Reply:
+        """The reply that holds the answer's beginning; whoever finds it not `readable` hands it on."""
+        call, once = self._call, self._call.agent.replay == "never"
+        known = await cards.of(call, self._forward)
+        tries = 0
+        while True:
+            self._line, tries = known.line(), tries + 1
+            streams = bool(call.wants_stream) and _streams(call, known)
+            reply = await self._ask(streams)
+            if not readable(reply):
+                if reply.status in GONE:
+                    cards.forget(call.agent)
+                return reply
+            try:
+                self._results = results(reply)
+                self._first = await anext(self._results)
+                return reply
+            except StopAsyncIteration:
+                raise Refusal(502, "truncated", detail="The agent's stream ended before it began.") from None
+            except Told as told:
+                await self._let_go("agent_error")
+                if once or tries > 3:
+                    raise errors.refusal(told.document) from None
+                if streams and told.code in errors.NO_STREAM:
+                    cards.streams_not(call.agent)
+                    known = known._replace(streams=False)
+                elif self._place.task and told.code in errors.STALE_TASK:
+                    self._place = self._place._replace(task="")
+                elif tries == 1 and told.code in errors.STALE_CARD:
+                    cards.forget(call.agent)
+                    known = await cards.of(call, self._forward)
+                else:
+                    raise errors.refusal(told.document) from None
+
+    async def _ask(self, streams: bool) -> Reply:
+        tongue = self._line.tongue
+        said = message(self._value, self._ident, self._place, tongue)
+        method = tongue.stream if streams else tongue.send
+        self._reply = await self._forward(
+            asked(self._call, self._line, method, {"message": said}, stream=streams)
+        )
+        return self._reply
+
+    # --- following ---------------------------------------------------------------------------------------
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """The answer in frames of Responses events, each batch as it comes, `[DONE]` at the end."""
+        answer = self.answer
+        yield _framed(answer.hear(self._first))
+        async with closing(self._followed()) as followed:
+            async for events in followed:
+                if events:
+                    yield _framed(events)
+        yield _framed(answer.end()) + DONE
+
+    async def _followed(self) -> AsyncIterator[list[Value]]:
+        answer, broken = self.answer, None
+        streamed = self._reply is not None and _is_stream(self._reply)
+        try:
+            while not answer.over and (more := await self._next()) is not None:
+                yield answer.hear(more)
+        except Refusal as refusal:
+            if refusal.code not in BROKEN or not answer.place.task:
+                raise
+            broken = refusal
+        await self._let_go("ok" if answer.over else "agent_broke_off")
+        if answer.whole:
+            return
+        if not answer.place.task:
+            raise broken or Refusal(502, "truncated", detail="The agent's stream ended before its task did.")
+        async with closing(self._resumed(streamed, broken)) as resumed:
+            async for events in resumed:
+                yield events
+
+    async def _next(self) -> Any:
+        assert self._results is not None
+        try:
+            return await anext(self._results, None)
+        except Told as told:
+            raise errors.refusal(told.document) from None
+
+    async def _resumed(self, streamed: bool, broken: Refusal | None) -> AsyncIterator[list[Value]]:
+        """By `tasks/resubscribe` as long as that is to be had, and by `tasks/get`, until it is over."""
+        answer, failures, idle, patience = self.answer, 0, 0, IDLE
+        while not answer.whole:
+            before = answer.state, answer.text
+            if streamed and not answer.over:
+                answer.cut()
+                try:
+                    async for more in self._again(self._line.tongue.resubscribe, stream=True):
+                        yield answer.hear(more)
+                        if answer.over:
+                            break
+                except Told as told:
+                    streamed = False
+                    patience = IDLE if told.code in errors.NEVER_RESUMES else DEAD
+                except Refusal as refusal:
+                    broken = refusal
+            if answer.whole:
+                return
+            try:
+                async for more in self._again(self._line.tongue.get, stream=False):
+                    yield answer.hear(more)
+                failures = 0
+            except Told as told:
+                raise broken or errors.refusal(told.document) from None
+            except Refusal as refusal:
+                broken, failures = refusal, failures + 1
+            idle = 0 if (answer.state, answer.text) != before else idle + 1
+            if answer.whole:
+                return
+            if failures >= FAILURES or idle >= patience:
+                raise broken or Refusal(502, "truncated", detail="The agent's task makes no progress.")
+            await self._sleep(min(LONGEST, 1.0 + idle))
+
+    async def _again(self, method: str, *, stream: bool) -> AsyncIterator[Any]:
+        """The results of asking for the task. Raises Told, and Refusal where it cannot be asked or breaks off."""
+        params = {"id": self.answer.place.task}
+        self._reply = await self._forward(asked(self._call, self._line, method, params, stream=stream))
+        try:
+            if not readable(self._reply):
+                detail = f"Asked for its task, the agent answered {self._reply.status}."
+                raise Refusal(502, "agent_broke_off", detail=detail, agent_status=self._reply.status)
+            async with closing(results(self._reply)) as found:
+                async for one in found:
+                    yield one
+        finally:
+            await self._let_go("ok")
+
+    # --- letting go --------------------------------------------------------------------------------------
+
+    async def _let_go(self, ending: Ending) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            await reply.close(ending)
+
+    async def close(self, ending: Ending) -> None:
+        """Nobody reads on. An agent that still works on a task is told so; what it says to that is nobody's."""
+        answer = self.answer
+        await self._let_go(ending)
+        if answer.over or not answer.cancelable or self._call.agent.replay == "never":
+            return
+        params = {"id": answer.place.task}
+        cancel = asked(self._call, self._line, self._line.tongue.cancel, params, stream=False)
+        try:
+            async with asyncio.timeout(PARTING):
+                reply = await self._forward(cancel)
+                await reply.close("ok")
+        except (Refusal, TimeoutError):
+            pass
+
+
+def _streams(call: Call, known: Known) -> bool:
+    return known.streams is not False or call.agent.streaming == "on"
+
+
+def _is_stream(reply: Reply) -> bool:
+    return not isinstance(reply.body, Body)
+
+
+def _framed(events: list[Value]) -> bytes:
+    try:
+        return b"".join(map(frame, events))
+    except ValueError:
+        detail = "The agent's result is nested too deeply."
+        raise Refusal(502, "agent_protocol_error", detail=detail) from None
