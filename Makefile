@@ -5,7 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
 FUZZ ?= 20
-PEERS = .peers/made .peers-mcp/made
+PEERS = .peers/made .peers-mcp/made .peers-a2a/made .peers-a2a-0.3/made
 
 say = @printf '· %s\n' '$(1)'
 # uv is fast; pip is asked where uv does not find the way to the packages (an index that only pip is told of).
@@ -67,7 +67,7 @@ lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
 	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
 	@$(LOCK) $(UP) tests/peers/peers.in -o tests/peers/peers.lock
-	@$(LOCK) $(UP) tests/peers/mcp.in -o tests/peers/mcp.lock
+	@for each in mcp a2a a2a-0.3; do $(LOCK) $(UP) tests/peers/$$each.in -o tests/peers/$$each.lock; done
 
 peers: $(PEERS) ## the environments of the real peers that the tests talk to
 
@@ -78,7 +78,7 @@ record: .venv/dev .peers/made ## records anew what the real peers answer, into t
 	@PYTHONPATH=tests $(PY) -m peers.record
 
 clean: ## take away all that make made
-	rm -rf .venv .peers .bench .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
+	rm -rf .venv .peers .peers-* .bench .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
 		.pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -112,8 +112,8 @@ clean: ## take away all that make made
 	$(call install,.peers/bin/python,--require-hashes -r tests/peers/peers.lock)
 	@touch $@
 
-.peers-mcp/made: .venv/bin/uv tests/peers/mcp.lock
-	$(call say,making .peers-mcp with the real MCP server and client (once; about 60 MB))
-	@.peers-mcp/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .peers-mcp
-	$(call install,.peers-mcp/bin/python,--require-hashes -r tests/peers/mcp.lock)
+.peers-%/made: .venv/bin/uv tests/peers/%.lock
+	$(call say,making .peers-$* with the real servers and clients of tests/peers/$*.in (once; about 60 MB))
+	@.peers-$*/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .peers-$*
+	$(call install,.peers-$*/bin/python,--require-hashes -r tests/peers/$*.lock)
 	@touch $@
