@@ -118,3 +118,34 @@ class Watch:
     def _last(self) -> set[str]:
         lines = self._lines | self._found(self._carry + b"\n\n")
         return {mark for mark, n in lines.items() if n <= WINDOW}
+
+
+class Frames(Watch):
+    """For an event stream of a tongue that is not ours to judge: where its frames end, and nothing else."""
+
+    __slots__ = ()
+
+    def seen(self, chunk: bytes) -> None:
+        end = (self._carry + chunk)[-4:]
+        self._carry = WHOLE if end.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")) else end
+
+    @property
+    def verdict(self) -> Verdict:
+        return "ok"
+
+    @property
+    def unsaid(self) -> bool:
+        return False
+
+
+class Opaque(Frames):
+    """For bytes that are no event stream: nothing is looked at, and nothing can be put between them."""
+
+    __slots__ = ()
+
+    def seen(self, chunk: bytes) -> None:
+        pass
+
+    @property
+    def between_frames(self) -> bool:
+        return False

@@ -50,6 +50,7 @@ class Answer:
     watch: Watch | None = None
     tunnel: Tunnel | None = None  # what has the connection
     early = stalled = False
+    dated = True  # by us: what it says of its own
     size = status = 0
     first_byte = 0.0
     _may_open: Callable[[], bool] = bool
@@ -130,7 +131,8 @@ class Answer:
         """The head of a 101, which the tunnel tells: it has the connection from here on, until its end."""
         self.state, self.status, self.keep_alive, self.tunnel = "ended", 101, False, tunnel
         fields = "".join(map(FIELD, self._common + pairs))
-        return f"{LINES[101]}{fields}{SWITCHED}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
+        dated = f"Date: {date()}\r\n" if self.dated else ""
+        return f"{LINES[101]}{fields}{SWITCHED}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def drain(self) -> None:
         """The process ends: the last word, now."""
@@ -167,7 +169,8 @@ class Answer:
         elif request.version < HttpVersion11:
             framing += "Connection: keep-alive\r\n"
         fields = "\r\n".join(map(": ".join, pairs))
-        return f"{line}{fields}\r\n{framing}Date: {date()}\r\n\r\n".encode("utf-8", "surrogateescape")
+        dated = f"Date: {date()}\r\n" if self.dated else ""
+        return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, *pieces: bytes) -> None:
         transport = self._protocol.transport

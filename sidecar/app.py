@@ -31,10 +31,12 @@ from sidecar.child.spawn import CannotStart
 from sidecar.doors import CannotListen, Listener
 from sidecar.edge import Edge
 from sidecar.finding import by_reach, registry
+from sidecar.frontend import Relays, relays
 from sidecar.gate import Doorkeeper, Page
 from sidecar.lifetime import Lifetime
 from sidecar.loader import Unusable
 from sidecar.pages import NO_GUIDE, Guide, pages
+from sidecar.played import player
 from sidecar.settings import Settings
 from sidecar.start import block
 from sidecar.sweep import Sweep
@@ -63,7 +65,13 @@ class Sidecar:
         self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
         self.stack = AsyncExitStack()
         self.listeners: dict[Door, Listener] = {}
-        self.frontend = Frontend("", "starting") if beside else None
+        self.frontend: Frontend | None = None
+        if beside:
+            self.frontend = Frontend("", "starting")
+        elif settings.frontend_url:
+            self.frontend = Frontend(settings.frontend_url)
+        self.relays: Relays | None = None
+        self.player = player(settings, self.tokens)
         self.beside: Beside | None = None
         if beside and self.frontend:
             self.beside = Beside(beside, settings, self.frontend, self.lifetime, self.telemetry)
@@ -92,6 +100,8 @@ class Sidecar:
                 settings, self.agents, self.tokens, handler, telemetry, self.warn, self.stack
             )
             self.edge = self._edge(handler, dialects)
+            if self.frontend:
+                self.relays = self._relays(self.frontend)
             await self._open()
             self.tokens.start()
             if self.beside:
@@ -135,6 +145,26 @@ class Sidecar:
             inspected=settings.inspect,
         )
 
+    def _relays(self, frontend: Frontend) -> Relays:
+        settings = self.settings
+        patient = limits(settings)._replace(
+            first_byte=settings.frontend_timeout, gap=settings.frontend_timeout
+        )
+        wire = Wire(patient, self.sweep, {}, self.telemetry)
+        self.stack.push_async_callback(wire.close)
+        return relays(
+            frontend,
+            wire,
+            self.edge,
+            Asking(
+                self.registry, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout
+            ),
+            errors=settings.errors,
+            draining=lambda: self.lifetime.draining,
+            played=self.player is not None,
+            workspace=settings.workspace_id,
+        )
+
     def in_hand(self, agent: Agent) -> bool:
         """Whether this agent's credential is at hand, or it needs none of ours."""
         return agent.auth not in OURS or self.tokens.ready(agent) is not None
@@ -167,6 +197,8 @@ class Sidecar:
                 belief=self.belief("front"),
                 routes=settings.front_routes,
                 pages=self.front_pages(),
+                app=self.relays,
+                player=self.player,
                 full=settings.errors in ("full",),
             ),
         }
@@ -232,14 +264,16 @@ class Sidecar:
         changed = self.beside.notices if self.beside else ()
         notes = (*moved, *changed, *self.settings.notices, *notices(self.agents))
         addresses = {door: listener.address for door, listener in self.listeners.items()}
-        frontend = f"{self.beside.name} at {self.frontend.url}" if self.beside and self.frontend else ""
+        frontend = ""
+        if self.frontend:
+            frontend = f"{self.beside.name if self.beside else 'the app'} at {self.frontend.url}"
         return block(command, self.settings, addresses, beliefs, self.agents, notes, frontend)
 
     async def stop(self) -> int:
         """In order, as after a signal; then everything that was opened is closed, the last first: the exit code."""
         self.lifetime.draining = True
         alone = self.beside is not None and self.beside.hopeless
-        await self.lifetime.end(self.listeners["front"], self.edge, alone=alone)
+        await self.lifetime.end(self.listeners["front"], self.edge, self.relays, alone=alone)
         code = await self.beside.stop() if self.beside else 0
         await self.stack.aclose()
         return code

@@ -15,6 +15,7 @@ from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar import noise
 from sidecar.registry import Registry
+from sidecar.expecting import expected, go_on
 from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")
@@ -27,6 +28,8 @@ class Uploading:
     __slots__ = ("_asking", "_request", "length")
 
     def __init__(self, request: web.BaseRequest, asking: "Asking") -> None:
+        """Refusal 417 where the caller expects what nobody here does."""
+        expected(request)
         self._request, self._asking, self.length = request, asking, request.content_length
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -123,6 +126,7 @@ class Asking:
 
     async def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
         """The body in pieces. Refusal 408 where the next one does not come in time, 400 where it is no HTTP."""
+        go_on(request)
         deadline = Deadline(asyncio.current_task(), "body_timeout")
         self.sweep.items.add(deadline)
         try:

@@ -3,21 +3,27 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 from aiohttp import web
 
 from middleware.dialects.dialect import Dialect
-from middleware.exchange import Call, Handler, Pairs
+from middleware.exchange import Call, Handler, Pairs, Reply
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
-from sidecar.asking import Asking
 from sidecar.sweep import Sweep
 from sidecar.telemetry import Record, Telemetry, owner
-from sidecar.telling import Telling
+from sidecar.telling import Telling, told
 
 NONE: dict[str, int] = {}
+
+
+class Asks(Protocol):
+    """Makes calls of requests."""
+
+    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call: ...
 
 
 class Edge:
@@ -28,12 +34,15 @@ class Edge:
     `in_hand`        whether a call to this agent has its credential at hand (or needs none)
     """
 
+    answering: type[Answer] = Answer  # what each request is answered with
+    told: Callable[[Call, Reply], Pairs] = staticmethod(told)
+
     def __init__(
         self,
         *,
         chat: Handler,
         relay: Handler,
-        asking: Asking,
+        asking: Asks,
         dialects: Mapping[str, Dialect],
         telemetry: Telemetry,
         sweep: Sweep,
@@ -42,7 +51,7 @@ class Edge:
         inspected: bool = False,
     ) -> None:
         self.chat, self.relay, self.asking, self.dialects = chat, relay, asking, dialects
-        self.telling = Telling(dialects, telemetry)
+        self.telling = Telling(dialects, telemetry, self.told)
         self.telemetry, self.sweep, self.patience, self.in_hand = telemetry, sweep, patience, in_hand
         self.inspected = inspected
         self.time = (
@@ -67,13 +76,14 @@ class Edge:
         every answer.
         """
         ours = [("x-request-id", request_id), ("Server", "sidecar"), *common]
-        answer = Answer(request, self.patience, ours, self.time())
+        answer = self.answering(request, self.patience, ours, self.time())
         record = self._opened(answer, route, caller, request_id, removed)
         call = None
         try:
             call = await self.asking.call(request, route, caller, request_id)
-            record.agent_request_id = call.headers["x-request-id"]
-            record.trace_id = call.headers["traceparent"][3:35]
+            if call.agent.name:
+                record.agent_request_id = call.headers["x-request-id"]
+                record.trace_id = call.headers["traceparent"][3:35]
             if call.wants_stream:
                 answer.expect(self.dialects[call.dialect].opening, partial(self.in_hand, call.agent))
             reply = await (self.relay if call.wants_stream is None else self.chat)(call)

@@ -9,13 +9,14 @@ import orjson
 from aiohttp import web
 
 from policies import access, errors, identity, paths
-from policies.agent import Caller, Door
+from policies.agent import FRONTEND, Caller, Door
 from policies.paths import Route
 from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.answer import Answer
 from sidecar.edge import Edge
 from sidecar.noise import uuid
+from sidecar.played import Player
 from sidecar.telemetry import Telemetry
 
 Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
@@ -33,6 +34,7 @@ class Errand(NamedTuple):
     route: Route
     keyed: bool
     why: Refusal | None
+    edge: Edge
 
 
 class Doorkeeper:
@@ -40,6 +42,8 @@ class Doorkeeper:
 
     `routes`  the front's own paths (SIDECAR_FRONT_ROUTES); None: all of ours, as at egress
     `pages`   further paths of ours: what answers a path, or None
+    `app`     who has every other path; None: nobody
+    `player`  who says who everybody is, on a laptop
     `full`    whether errors name hosts and settings
     """
 
@@ -54,29 +58,34 @@ class Doorkeeper:
         key: Secret | None = None,
         routes: tuple[str, ...] | None = None,
         pages: Callable[[str], Page | None] = lambda path: None,
+        app: Edge | None = None,
+        player: Player | None = None,
         full: bool = True,
     ) -> None:
         self.door, self.edge, self.telemetry = door, edge, telemetry
         self.rules, self.belief, self.key = rules, belief, key
         self.routes, self.pages, self.full = routes, pages, full
+        self.app, self.player = app, player
         self.decide = lru_cache(512)(self.decided)  # a connection asks for the same thing again and again
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
-        headers, method, edge = request.headers, request.method, self.edge
+        headers, method, raw = request.headers, request.method, request.raw_path
+        decide = self.decide if len(raw) <= LONGEST else self.decided
+        errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
+        page, route, keyed, why, edge = errand
+        template = route.template
         request_id = edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
-        template = "other"
         try:
-            if method == "OPTIONS" and (pairs := access.preflight(self.rules, headers, method)):
-                return self.whole(204, b"", request_id, pairs)
-            raw = request.raw_path
-            decide = self.decide if len(raw) <= LONGEST else self.decided
-            errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
-            page, route, keyed, why = errand
-            template = route.template
+            if method == "OPTIONS" and edge is not self.app:
+                pairs = access.preflight(self.rules, headers, method)
+                if pairs:
+                    return self.whole(204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint)
             believed = identity.believed(self.belief, request.remote, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
+            if self.player is not None:
+                caller = await self.player.caller()
             common = access.cors(self.rules, headers) if self.rules.origins else []
             if page is not None:
                 return await self.shown(page, request, caller, request_id)
@@ -91,7 +100,7 @@ class Doorkeeper:
         """What a request comes for and whether it may, from all that this depends on (`DECIDING`)."""
         headers = {name: value for name, value in zip(DECIDING, facts, strict=True) if value is not None}
         headers["content-length"] = "1" if body else "0"
-        page, keyed = None, False
+        page, keyed, edge = None, False, self.edge
         route = Route("other", None, None, "")
         try:
             target = paths.split(raw, headers.get("host"))
@@ -99,19 +108,22 @@ class Doorkeeper:
                 given, rest = identity.egress_key(target.path)
                 keyed, target = identity.same_key(given, self.key), target._replace(path=rest)
             page = self.pages(target.path)
+            listed = self.routes is None or paths.listed(target.path, self.routes)
+            if page is None and not listed and self.app is not None:
+                edge, route = self.app, Route(FRONTEND, None, None, target.path + target.query)
+                return Errand(
+                    page, route, keyed, access.browser(self.rules, headers, method, "frontend"), edge
+                )
             route = paths.route(self.door, method, target)
             to: access.To = "relay" if page is None and route.dialect is None else "ours"
             if refusal := access.browser(self.rules, headers, method, to, keyed=keyed):
-                return Errand(page, route, keyed, refusal)
-            ours = route.template != "other" and (
-                self.routes is None or paths.listed(target.path, self.routes)
-            )
-            if page is None and not ours:
+                return Errand(page, route, keyed, refusal, edge)
+            if page is None and not (listed and route.template != "other"):
                 detail = f"Nothing is served at this path of the {self.door} door."
-                return Errand(page, route, keyed, Refusal(404, "no_such_route", detail=detail))
+                return Errand(page, route, keyed, Refusal(404, "no_such_route", detail=detail), edge)
         except Refusal as refusal:
-            return Errand(page, route, keyed, refusal)
-        return Errand(page, route, keyed, None)
+            return Errand(page, route, keyed, refusal, edge)
+        return Errand(page, route, keyed, None, edge)
 
     async def shown(
         self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str

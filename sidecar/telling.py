@@ -1,7 +1,7 @@
 """A reply, told to its caller: whole, as it arrives, or as the last word that can still be said."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import Refused
@@ -17,8 +17,11 @@ from sidecar.telemetry import Record, Telemetry
 class Telling:
     """Tells replies. Closes each, with how it ended."""
 
-    def __init__(self, dialects: Mapping[str, Dialect], telemetry: Telemetry) -> None:
-        self.dialects, self.telemetry = dialects, telemetry
+    def __init__(
+        self, dialects: Mapping[str, Dialect], telemetry: Telemetry, told: Callable[[Call, Reply], Pairs]
+    ) -> None:
+        """`told`: the headers with which a reply is told."""
+        self.dialects, self.telemetry, self.told = dialects, telemetry, told
 
     async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> Answer:
         ending = "internal_error"
@@ -35,7 +38,7 @@ class Telling:
                 ending = outcome.outcome(refusal.code)
                 await self.last_word(answer, call, refusal)
             else:
-                answer.head(reply.status, told(call, reply))
+                answer.head(reply.status, self.told(call, reply))
                 await answer.end(body.raw)
                 ending = "ok"
             return answer
@@ -56,7 +59,7 @@ class Telling:
 
     async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
         """Everything the stream brings, and how it ended."""
-        answer.head(reply.status, told(call, reply), length(call, reply))
+        answer.head(reply.status, self.told(call, reply), length(call, reply))
         answer.watch = stream.watch
         try:
             if call.wants_stream is None and answers.is_sse(reply.headers.get("Content-Type", "")):

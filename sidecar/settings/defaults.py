@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from policies.secret import Secret
 from sidecar.settings.given import Given
-from sidecar.settings.model import NO_EFFECT_YET, Settings
+from sidecar.settings.model import Settings
 
 Command = Literal["serve", "run", "demo", "check", "config", "middleware"]
 ON_THE_PLATFORM = "default on the platform"
@@ -32,7 +32,7 @@ def _defaults(settings: Settings, command: Command) -> Iterator[Default]:
         yield Default("host", "0.0.0.0", ON_THE_PLATFORM)
         if settings.app_port is not None:
             yield Default("port", settings.app_port, "DATABRICKS_APP_PORT")
-    if settings.frontend_url and "SIDECAR_FRONTEND_URL" not in NO_EFFECT_YET:
+    if settings.frontend_url:
         yield Default("front_routes", (), "default with a frontend")
     if command == "run":
         yield Default("front_routes", (), "default of run")

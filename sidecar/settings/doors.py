@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from sidecar.settings.group import Group, setting
 from sidecar.settings.kinds import Lower
 from sidecar.settings.lists import Emails, Hosts, Networks, Origins, Routes
-from sidecar.settings.numbers import Flag, Port
+from sidecar.settings.numbers import Flag, Port, Span
 from sidecar.settings.texts import Address, Bind, Email, PathKey, Profile, SecretFile
 
 
@@ -32,6 +32,12 @@ class Doors(Group):
     )
     frontend_url: Address | None = setting(
         None, "The frontend that has all other paths of the front.", "502 `frontend_unreachable`."
+    )
+    frontend_timeout: Span = setting(
+        300.0,
+        "How long the frontend may be silent, before its answer or in it. Longer than the platform's own proxy "
+        "waits, so that nothing ends earlier than it would without the sidecar.",
+        "504 `frontend_timeout`.",
     )
     page: Flag = setting(False, "The chat page at `/` of the front. In `demo` the default is on.")
     inspect: Flag = setting(

@@ -17,10 +17,7 @@ PREFIX: Final = "SIDECAR_"
 
 NO_EFFECT_YET: Final = frozenset(
     {
-        "SIDECAR_FRONTEND_URL",
         "SIDECAR_ADMIN_USERS",
-        "SIDECAR_DEV_USER",
-        "SIDECAR_DEV_TOKEN",
         "SIDECAR_PUBLIC_URL",
     }
 )

@@ -18,6 +18,8 @@ _PLATFORM: Final = {
 def notices(settings: Settings, given: Given) -> Iterator[str]:
     """One sentence each, with the variable's name in it."""
     yield from _no_effect(given)
+    if settings.dev_user:
+        yield f"SIDECAR_DEV_USER: everybody who comes to the front is {settings.dev_user}"
     yield from _platform(settings)
     if settings.disabled:
         yield "SIDECAR_DISABLED has no effect here: `sidecar run` obeys it, from the environment itself"

@@ -29,6 +29,7 @@ ROUTES: Final = (
     "/invocations",
     "/responses",
     "page",
+    "frontend",
 )
 _ROUTES: Final = frozenset(ROUTES)
 AGENTS: Final = 8  # that get a label of their own; the first that are known

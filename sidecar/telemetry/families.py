@@ -69,8 +69,8 @@ FAMILIES: Final[dict[str, Family]] = {
             "sidecar_upstream_attempts_total",
             "counter",
             ("agent", "sent", "result"),
-            "HTTP exchanges with agents, repeated ones included.",
-            f"{AGENT}; `sent`: none, partial, full; `result`: `answered` or an outcome",
+            "HTTP exchanges with agents, and with the app behind the front, repeated ones included.",
+            f"{AGENT}: the app behind the front; `sent`: none, partial, full; `result`: `answered` or an outcome",
         ),
         Family(
             "sidecar_cold_starts_total",

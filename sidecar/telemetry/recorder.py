@@ -24,10 +24,11 @@ LEVEL: Final = {
     code: "error"
     if code == "internal_error"
     else "info"
-    if row.who in ("nobody", "caller") or code in ("agent_refused", "draining")
+    if row.who in ("nobody", "caller") or code in ("agent_refused", "draining", "frontend_starting")
     else "warning"
     for code, row in OUTCOMES.items()
 }
+PAGES: Final = frozenset({"other", "frontend"})  # of which each shows many: told at `debug` where nothing broke
 TOGETHER: Final = 64  # calls that have ended are settled at once
 MODE: Final = "x-sidecar-stream"  # the header in which an answer to a chat says how it came about
 
@@ -204,7 +205,7 @@ class Telemetry:
             self._counters.ended((record.door, "none", record.route, ending), record.bytes)
             if record.refusal is not None and record.route in ROUTES:
                 self._tap.add(record)
-            page = record.route == "other" and ending == "ok"
+            page = ending == "ok" and record.route in PAGES and record.status < 500
             if level == "info" and (page or record.door == "admin"):  # probes and scrapes
                 level = "debug"
         if level not in self._written:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from middleware.exchange import Body, Call, Reply, Upload
-from middleware.watch import Watch
+from middleware.watch import Frames, Opaque, Watch
 from policies import answers
+from policies.agent import FRONTEND
 from policies.outcome import Ending
 from policies.refusal import Sent
 from sidecar.sweep import Sweep
@@ -166,7 +167,12 @@ class Exchange:
         if not judged and call.method == "GET" and answers.is_sse(head.headers.get("Content-Type", "")):
             self._gap = NEVER  # who subscribes to events waits for them, however long
         self._code, self.at = "agent_gap_timeout", self._clock() + self._gap
-        watch = Watch(self._setting.terminals.get(call.agent.kind, ()) if judged else ())
+        if judged:
+            watch = Watch(self._setting.terminals.get(call.agent.kind, ()))
+        elif not answers.is_sse(head.headers.get("Content-Type", "")):
+            watch = Opaque()
+        else:
+            watch = Frames() if call.agent.kind == FRONTEND else Watch()
         self._arriving = Arriving(self, watch)
         self._answer(Reply(head.status, head.headers, self._arriving, self.close))
 

@@ -3,11 +3,21 @@
 from typing import Final
 
 from policies import hints
-from policies.agent import Agent
+from policies.agent import FRONTEND, Agent
 from policies.outcome import status
 from policies.refusal import Refusal, Sent
 
 UNREACHED: Final = frozenset({"agent_unreachable", "agent_connect_timeout"})
+# The same of the app behind the front: its code, and what that was where the code says less.
+OF_THE_FRONTEND: Final = {
+    "agent_unreachable": ("frontend_unreachable", ""),
+    "agent_tls_error": ("frontend_unreachable", ""),
+    "agent_broke_off": ("frontend_broke_off", ""),
+    "agent_protocol_error": ("frontend_broke_off", "protocol: "),
+    "agent_connect_timeout": ("frontend_timeout", "connect"),
+    "agent_first_byte_timeout": ("frontend_timeout", ""),
+    "agent_gap_timeout": ("frontend_timeout", ""),
+}
 PROXIED: Final = " HTTPS_PROXY is set, and agents are reached without it."
 
 
@@ -28,8 +38,11 @@ class Malformed(Fault):
 
 def told(fault: Fault, agent: Agent, sent: Sent, *, stale: bool = False, proxied: bool = False) -> Refusal:
     """The refusal for this call. `proxied`: whether the environment names a proxy that is not used here."""
-    code = fault.code
-    detail, hint = hints.explain(code, agent=agent, reason=fault.reason)
+    code, reason = fault.code, fault.reason
+    if agent.kind == FRONTEND:
+        code, begin = OF_THE_FRONTEND.get(code, (code, ""))
+        reason = begin + reason
+    detail, hint = hints.explain(code, agent=agent, reason=reason)
     if code == "overloaded":
         detail = f"{fault.reason} {detail}"
     elif proxied and code in UNREACHED and agent.url.startswith("https:"):

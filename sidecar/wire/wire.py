@@ -8,9 +8,10 @@ from typing import Final
 from middleware.exchange import Body, Call, Reply
 from middleware.observe import Recorder
 from policies.refusal import Refusal
+from sidecar import trust
 from sidecar.sweep import Sweep
 from sidecar.wire import request, upload
-from sidecar.wire.connect import Way, trust
+from sidecar.wire.connect import Way
 from sidecar.wire.exchange import Exchange, Limits, Setting
 from sidecar.wire.faults import Fault, told
 from sidecar.wire.origin import Origin, place
@@ -35,7 +36,7 @@ class Wire:
         terminals: Mapping[str, tuple[bytes, ...]],
         recorder: Recorder,
         *,
-        tls: Callable[[], ssl.SSLContext] = trust,
+        tls: Callable[[], ssl.SSLContext] = trust.context,
         proxied: bool = False,
         public: bool = False,
     ) -> None:

@@ -150,7 +150,9 @@ CASES = [
     Case("frontend_starting", "does not listen yet", "PORT"),
     Case("frontend_unreachable", "(refused)", "SIDECAR_FRONTEND_URL", reason="refused"),
     Case("frontend_broke_off", "broke off", "output"),
-    Case("frontend_timeout", "in time", "output"),
+    Case("frontend_broke_off", "HTTP does not allow", "SIDECAR_FRONTEND_URL", reason="protocol: no HTTP/1.1"),
+    Case("frontend_timeout", "was silent", "SIDECAR_FRONTEND_TIMEOUT"),
+    Case("frontend_timeout", "SIDECAR_TIMEOUTS__CONNECT", "SIDECAR_FRONTEND_URL", reason="connect"),
     Case("internal_error", "our side", "traceback"),
     Case(
         "agent_card_invalid",

@@ -579,16 +579,7 @@ def test_these_go_together(together: dict[str, str]) -> None:
 
 
 def test_settings_that_do_nothing_yet_are_said_to_and_known() -> None:
-    notices = said(
-        {
-            "SIDECAR_FRONTEND_URL": "http://localhost:3000",
-            "SIDECAR_DEV_USER": "ann@example.org",
-        }
-    )
-    assert notices == (
-        "SIDECAR_DEV_USER has no effect yet",
-        "SIDECAR_FRONTEND_URL has no effect yet",
-    )
+    assert said({"SIDECAR_ADMIN_USERS": "ann@example.org"}) == ("SIDECAR_ADMIN_USERS has no effect yet",)
     known = {*VARIABLES, *(f"{AGENTS}<NAME>__{key}" for key in AGENT_KEYS)}
     assert {name.partition("=")[0] for name in NO_EFFECT_YET} <= known
 
@@ -606,6 +597,8 @@ def test_a_setting_does_something_or_is_said_not_to() -> None:
 
 
 def test_what_is_unusual_is_said() -> None:
+    (line,) = said({"SIDECAR_DEV_USER": "ann@example.org"})
+    assert line == "SIDECAR_DEV_USER: everybody who comes to the front is ann@example.org"
     (line,) = said({"SIDECAR_TRUST": "0.0.0.0/0"})
     assert line == "SIDECAR_TRUST has 0.0.0.0/0: everybody who reaches the front may say who they are"
     (line,) = said(PLATFORM | {"SIDECAR_TRUST": "10.0.0.0/8"})
