@@ -1,6 +1,7 @@
 """The process: puts the owners, the chains and the doors together, opens them in order and closes them in order."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -19,7 +20,7 @@ from policies import access, identity
 from policies.agent import Agent, Door
 from policies.headers import outbound
 from policies.secret import Secret
-from sidecar import plugins
+from sidecar import plugins, trust
 from sidecar.admin import Admin
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
@@ -57,6 +58,7 @@ class Sidecar:
     ) -> None:
         """What the chat page tells of the demo, how many ports further a door may go, and the command of `run`."""
         self.settings = settings
+        trust.believe(settings.ca_file)
         self.guide, self.reach = guide, reach
         self.lifetime = Lifetime()
         self.agents: Snapshot = snapshot(settings)
@@ -89,7 +91,7 @@ class Sidecar:
             self.stack.push_async_callback(self.tokens.aclose)
             dialects = spoken(settings.errors, origins=settings.uc_origins)
             terminals = {name: dialect.terminal for name, dialect in dialects.items()}
-            wire = Wire(limits(settings), self.sweep, terminals, telemetry)
+            wire = Wire(limits(settings), self.sweep, terminals, telemetry, proxied=proxied())
             self.stack.push_async_callback(wire.close)
             handler: Handler = wire
             if settings.uc_discovery:
@@ -318,6 +320,11 @@ def limits(settings: Settings) -> Limits:
         stall=settings.write_timeout,
         ping=settings.websocket_ping,
     )
+
+
+def proxied() -> bool:
+    """Whether the environment names a proxy for https; agents are reached without it."""
+    return any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy"))
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from policies.discovery import is_private, is_public
 from policies.faults import Fault
+from sidecar import trust
 
 DEADLINE: Final = 10.0  # seconds for one question, the connecting included
 LONGEST: Final = 8 << 20  # bytes of one answer
@@ -91,7 +92,9 @@ class Control:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=32, resolver=Public() if self._public else None),
+                connector=aiohttp.TCPConnector(
+                    limit=32, ssl=trust.context(), resolver=Public() if self._public else None
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._deadline),
                 trust_env=False,

@@ -71,15 +71,21 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
             "Set {url} to the name that stands in the certificate.",
         ),
         Cause(
-            says("self-signed", "self signed", "local issuer", "unknown ca"),
-            "The certificate of {agent} at {host} is signed by nobody who is known here.",
-            "Add its authority to the file that SSL_CERT_FILE names.",
+            says("certificate chain", "local issuer", "unknown ca"),
+            "The certificate of {agent} at {host} is signed by an authority that is not known here.",
+            "Put the authority's own certificate into the file that SIDECAR_CA_FILE names.",
+        ),
+        Cause(
+            says("self-signed", "self signed"),
+            "The certificate of {agent} at {host} is signed by nobody but itself.",
+            "If it is the right one, put it into the file that SIDECAR_CA_FILE names:"
+            " `openssl s_client -connect {peer} </dev/null | openssl x509` prints it.",
         ),
         Cause(
             always,
             "TLS with {agent} at {host} failed{because}; plain http is not tried instead.",
             "`openssl s_client -connect {peer}` shows what is offered;"
-            " an authority of your own belongs into the file that SSL_CERT_FILE names.",
+            " an authority of your own belongs into the file that SIDECAR_CA_FILE names.",
         ),
     ),
     "agent_protocol_error": (

@@ -11,6 +11,7 @@ from sidecar.settings.beside import Beside
 from sidecar.settings.calls import Chain, Limits, Telling
 from sidecar.settings.doors import Believed, Doors
 from sidecar.settings.finding import Finding
+from sidecar.settings.outside import Outside
 from sidecar.settings.workspace import Workspace
 
 PREFIX: Final = "SIDECAR_"
@@ -24,7 +25,7 @@ NO_EFFECT_YET: Final = frozenset(
 """Settings that are known and validated, and that nothing reads yet: said at start where one is set."""
 
 
-class Settings(BaseSettings, Doors, Believed, Beside, Finding, Chain, Limits, Telling, Workspace):
+class Settings(BaseSettings, Doors, Believed, Beside, Finding, Chain, Limits, Telling, Outside, Workspace):
     """Everything one process was told: read once by `sidecar.settings.load`, then passed in.
 
     Durations are seconds, sizes are bytes. Made by hand (in a test), it has the defaults of `serve` off the

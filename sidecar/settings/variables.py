@@ -15,12 +15,16 @@ from sidecar.settings.finding import Finding
 from sidecar.settings.group import Group
 from sidecar.settings.kinds import Accepts
 from sidecar.settings.model import PREFIX
+from sidecar.settings.outside import Outside
 from sidecar.settings.workspace import Workspace
 
 AGENT_APP_URL: Final = "AGENT_APP_URL"  # the address of agent `default`
 AGENTS: Final = f"{PREFIX}AGENTS__"
 PLUGIN: Final = f"{PREFIX}PLUGIN_"
-GROUPS: Final[tuple[type[Group], ...]] = (Doors, Believed, Beside, Finding, Chain, Limits, Telling, Workspace)
+GROUPS: Final[tuple[type[Group], ...]] = (
+    *(Doors, Believed, Beside, Finding, Chain, Limits, Telling),
+    *(Outside, Workspace),
+)
 
 
 class Variable(NamedTuple):

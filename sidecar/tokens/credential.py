@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from policies.credentials import Grant
 from policies.faults import Fault
 from policies.secret import Secret
+from sidecar import trust
 
 # What a helper may inherit: how to find programs, homes, certificates, and the way out. No DATABRICKS_*.
 INHERITED: Final = frozenset(
@@ -94,7 +95,7 @@ def environment(credential: Credential) -> dict[str, str] | Fault:
     elif not credential.profile:
         return Fault("not_configured")
     inherited = {name: value for name, value in credential.inherited.items() if name in INHERITED}
-    return inherited | {name: value for name, value in stated.items() if value}
+    return inherited | trust.environment() | {name: value for name, value in stated.items() if value}
 
 
 def secret(credential: Credential) -> str:

@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from functools import cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -20,16 +19,6 @@ from sidecar.wire.origin import Origin
 RESOLVED: Final = 10.0  # seconds for which an answer of the resolver is used again
 STAGGER: Final = 0.25  # seconds before the next address is tried beside the last
 Addresses = list[Any]  # as getaddrinfo gives them
-
-
-@cache
-def trust(ca_file: str | None = None) -> ssl.SSLContext:
-    """Whom we believe: the system's roots (or SSL_CERT_FILE), and the authorities in `ca_file` beside them."""
-    context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class Way:

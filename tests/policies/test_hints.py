@@ -77,7 +77,14 @@ CASES = [
         reason="certificate has expired",
     ),
     Case("agent_tls_error", "another name", "AGENT_APP_URL", ELSEWHERE, reason="Hostname mismatch"),
-    Case("agent_tls_error", "signed by nobody", "SSL_CERT_FILE", ELSEWHERE, reason="self-signed certificate"),
+    Case("agent_tls_error", "nobody but itself", "SIDECAR_CA_FILE", ELSEWHERE, reason="self-signed certificate"),
+    Case(
+        "agent_tls_error",
+        "an authority that is not known",
+        "SIDECAR_CA_FILE",
+        ELSEWHERE,
+        reason="unable to get local issuer certificate",
+    ),
     Case("agent_tls_error", "plain http is not tried", "s_client", ELSEWHERE, reason="wrong version number"),
     Case(
         "agent_protocol_error",
