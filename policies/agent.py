@@ -7,7 +7,6 @@ from policies.secret import Secret
 
 Door = Literal["front", "egress", "admin"]
 FRONTEND: Final = "frontend"  # the kind of the app behind the front, where that is asked like an agent
-FRONTEND: Final = "frontend"  # the kind of the app behind the front, where that is asked like an agent
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

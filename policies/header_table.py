@@ -131,8 +131,8 @@ class Back(NamedTuple):
 ANSWER: Final = (
     Back(HOP, "Hop by hop, with whatever else `Connection` names."),
     Back(
-        ("content-length", "x-request-id"),
-        "Told anew: the length that really leaves, and the caller's own id.",
+        ("content-length", "date", "x-request-id"),
+        "Told anew: the length that really leaves, when it does, and the caller's own id.",
     ),
     Back(("server", "via"), "They name what stands behind us."),
     Back(
@@ -156,6 +156,68 @@ IF_OURS: Final = Back(
 IF_REAL: Final = Back(("content-encoding",), "Removed where it says `none`, which is no coding.")
 
 
+class Onward(NamedTuple):
+    """Names of a request to the frontend, in lower case. `believed`: from the platform's proxy, or SIDECAR_TRUST."""
+
+    names: tuple[str, ...]
+    believed: Way
+    otherwise: Way
+    remark: str
+
+
+# The first row that has a name rules it.
+FRONTEND: Final = (
+    Onward(
+        ("x-app-user-email",),
+        "no",
+        "no",
+        "No proxy sets it, and any browser can. A frontend tells it at egress.",
+    ),
+    Onward(
+        IDENTITY,
+        "as it came",
+        "no",
+        "What the frontend would see without us. `SIDECAR_DEV_USER` writes them as the platform does.",
+    ),
+    Onward(
+        ("x-forwarded-for",),
+        "told anew",
+        "told anew",
+        "What came, and behind it the address of our own peer; else that address alone.",
+    ),
+    Onward(
+        ("x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+        "as it came",
+        "told anew",
+        "Else from the connection: its `Host`, `http`, its address.",
+    ),
+    Onward(
+        (
+            *("forwarded", "x-forwarded", "x-forwarded-*", "x-original-*", "x-rewrite-url", "x-host"),
+            *("x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip"),
+            "x-envoy-*",
+        ),
+        "as it came",
+        "no",
+        "Other ways to say from where a request comes, and what for. Frameworks act on them.",
+    ),
+    Onward(
+        ("via",),
+        "told anew",
+        "told anew",
+        f"What came, and our mark behind it. A request that has passed {LONGEST_CHAIN} fronts is a loop (508 "
+        "`loop_detected`).",
+    ),
+    Onward(("content-length", "expect"), "told anew", "told anew", "For the bytes that really leave."),
+    Onward(HOP, "no", "no", "Hop by hop, with whatever else `Connection` names."),
+)
+BACK: Final = Back(
+    (*HOP, "content-length"),
+    "Hop by hop, with whatever else `Connection` names; the length is told anew. `x-request-id` is added "
+    "where the frontend tells none.",
+)
+
+
 INTRODUCTION: Final = """\
 Made from `policies/header_table.py` by `make docs`; do not edit.
 
@@ -166,6 +228,11 @@ taken for `-` wherever something is kept back.
 A value that holds a control character, or bytes that are no UTF-8, never goes out. From a caller it is
 refused (400 `bad_request`); from an agent a control character is 502 `agent_protocol_error`, and a value that
 is no UTF-8 is left out."""
+
+
+BESIDE: Final = """\
+What a browser's request takes along to the app behind the front (docs/front.md). A name that is ruled here and
+comes spelled with `_` is removed: some servers take it for the same. Bytes that are no UTF-8 pass as they are."""
 
 
 def page() -> str:
@@ -181,7 +248,18 @@ def page() -> str:
     lines += [_row(_code(back.names), f"Removed. {back.remark}") for back in ANSWER]
     lines += [_row(_code(back.names), back.remark) for back in (IF_OURS, IF_REAL)]
     lines.append(_row("everything else", "As it came."))
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_frontend(), ""])
+
+
+def _frontend() -> list[str]:
+    lines = ["## From the front to the frontend", "", BESIDE, ""]
+    lines += _table("Header", "From a proxy that is believed", "From anybody else", "Why")
+    lines += [_row(_code(row.names), row.believed, row.otherwise, row.remark) for row in FRONTEND]
+    lines.append(_row("everything else", "as it came", "as it came", "`Host`, cookies, `Authorization` too."))
+    lines += ["", "## From the frontend to its caller", "", *_table("Header", "What becomes of it")]
+    lines.append(_row(_code(BACK.names), f"Removed. {BACK.remark}"))
+    lines.append(_row("everything else", "As it came: it is the app's own origin, so it may speak for it."))
+    return lines
 
 
 def _table(*titles: str) -> list[str]:

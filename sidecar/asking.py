@@ -14,8 +14,8 @@ from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar import noise
-from sidecar.registry import Registry
 from sidecar.expecting import expected, go_on
+from sidecar.registry import Registry
 from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")

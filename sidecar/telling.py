@@ -77,7 +77,7 @@ class Telling:
     async def joined(self, answer: Answer, call: Call, reply: Reply, tunnel: Tunnel, record: Record) -> str:
         """Bytes both ways until both sides are closed, and how it ended."""
         record.stream = "tunnel"
-        head = answer.switched(told(call, reply), tunnel)
+        head = answer.switched(self.told(call, reply), tunnel)
         try:
             ending = await tunnel.join(answer.request.protocol, head)  # type: ignore[arg-type]
         except Refusal:  # the agent has gone, and nothing was told

@@ -83,10 +83,24 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         ),
     ),
     "frontend_broke_off": (
+        Cause(
+            says("protocol"),
+            "The app behind the front door answered in a way that HTTP does not allow{because}.",
+            "Another server may be listening there: look at SIDECAR_FRONTEND_URL.",
+        ),
         Cause(always, "The app behind the front door broke off its answer.", "Its own output says why."),
     ),
     "frontend_timeout": (
-        Cause(always, "The app behind the front door did not answer in time.", "Its own output says why."),
+        Cause(
+            says("connect"),
+            "Connecting to the app behind the front door took longer than SIDECAR_TIMEOUTS__CONNECT allows.",
+            "Look at SIDECAR_FRONTEND_URL, and for a firewall in between.",
+        ),
+        Cause(
+            always,
+            "The app behind the front door was silent for longer than SIDECAR_FRONTEND_TIMEOUT allows.",
+            "Its own output says why; one that is so slow needs a larger SIDECAR_FRONTEND_TIMEOUT.",
+        ),
     ),
     "internal_error": (
         Cause(

@@ -11,7 +11,6 @@ from sidecar.settings.model import Settings
 from sidecar.tokens.credential import Credential
 
 USER: Final = "SIDECAR_DEV_TOKEN"  # under which the token of SIDECAR_DEV_USER is kept; no agent's name
-USER: Final = "SIDECAR_DEV_TOKEN"  # under which the token of SIDECAR_DEV_USER is kept; no agent's name
 APP: Final = "the app's own"  # what `Agent.credential` says of agents that were found; no agent's name
 
 
@@ -39,9 +38,6 @@ def credentials(settings: Settings, agents: Iterable[Agent]) -> dict[str, Creden
                 scope=block.scope or "",
                 basic=block.client_auth == "basic",
             )
-    if settings.dev_token:
-        profile_file = settings.profile_file or ""
-        found[USER] = Credential("SIDECAR_DEV_USER", profile=settings.dev_token, config_file=profile_file)
     if settings.dev_token:
         profile_file = settings.profile_file or ""
         found[USER] = Credential("SIDECAR_DEV_USER", profile=settings.dev_token, config_file=profile_file)
