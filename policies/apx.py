@@ -8,6 +8,8 @@ text. `ALLOW` names what a caller may do besides asking, where the agent's setti
     dev            its development pages, under `/_apx/`, which invoke tools and fetch any URL
 """
 
+from collections.abc import Iterator
+from operator import is_
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
@@ -30,23 +32,34 @@ def question(value: Value) -> Value:
     turns = value.get(name)
     if not isinstance(turns, list):
         return value
-    told = [_turn(name, index, turn) for index, turn in enumerate(turns)]
-    if name == "input" and all(new is old for new, old in zip(told, turns, strict=True)):
+    told = [turn for index, one in enumerate(turns) for turn in _turn(name, index, one)]
+    if name == "input" and len(told) == len(turns) and all(map(is_, told, turns)):
         return value
     return {key: part for key, part in value.items() if key not in ("input", name)} | {"input": told}
 
 
-def _turn(name: str, index: int, turn: Any) -> Value:
+def _turn(name: str, index: int, turn: Any) -> Iterator[Value]:
     match turn:
+        case {"role": "tool"} | {"type": "function_call" | "function_call_output" | "reasoning"}:
+            return
+        case {"role": str(role), "content": None, "tool_calls": list()} if role in ROLES:
+            return
         case {"role": str(role), "content": str() | list() as content} if role in ROLES:
-            if turn.get("tool_calls"):
-                raise _unsayable(name, index, "calls of tools")
-            same: Value = turn
-            texts = content if isinstance(content, str) else [_text(name, index, part) for part in content]
-            return same if texts is content else same | {"content": " ".join(texts)}
+            said = _said(name, index, content)
+            if said is content and "tool_calls" not in turn:
+                yield turn
+            elif said or not turn.get("tool_calls"):
+                yield {key: part for key, part in turn.items() if key != "tool_calls"} | {"content": said}
         case {"type": str(kind)} if kind != "message":
             raise _unsayable(name, index, f"an item of type {kind[:40]!r}")
-    raise _unsayable(name, index, "a turn without a known role, or without text")
+        case _:
+            raise _unsayable(name, index, "a turn without a known role, or without text")
+
+
+def _said(name: str, index: int, content: str | list[Any]) -> str:
+    if isinstance(content, str):
+        return content
+    return " ".join(_text(name, index, part) for part in content)
 
 
 def _text(name: str, index: int, part: Any) -> str:

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
+from middleware.dialects.spoken import KINDS
 from sidecar.pages import Guide
 from sidecar.settings import AgentBlock, Settings
-from sidecar.sim.agent import agent
+from sidecar.sim import mcp
+from sidecar.sim.agent import Agent, agent
 from sidecar.sim.script import spoken
 
 PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
@@ -45,6 +47,8 @@ SHOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "Sleeps until it is asked, then takes five seconds to start",
         {"always": f"cold start 5 {PACE}"},
     ),
+    "apx": ("Made with apx, whose streams are told as Responses", {"kind": "apx", "always": PACE}),
+    "tools": ("An MCP server, for MCP clients: /agents/tools/mcp at egress; takes no chats", {"kind": "mcp"}),
     "whoami": ("Tells which identity headers reach an agent", {"always": f"whoami {PACE}"}),
     "troubled": ("Goes wrong each time in another way", {"always": PACE, "turns": cycle(TROUBLES)}),
 }
@@ -56,8 +60,10 @@ async def agents() -> AsyncIterator[dict[str, Offer]]:
     async with AsyncExitStack() as stack:
         offers = {}
         for name, (does, how) in SHOWN.items():
-            one = await stack.enter_async_context(agent(**how))
-            offers[name] = Offer(one.url, "responses", does)
+            kind = how.get("kind", "responses")
+            started = mcp.server() if kind == "mcp" else agent(**how)
+            one: Agent | mcp.Server = await stack.enter_async_context(started)
+            offers[name] = Offer(one.url, kind if kind in KINDS else "responses", does)
         yield offers
 
 

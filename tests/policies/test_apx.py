@@ -51,16 +51,39 @@ def test_input_wins_over_messages() -> None:
     assert question({"input": None, "messages": [USER]}) == {"input": [USER]}
 
 
+def test_what_lies_between_the_turns_is_left_out() -> None:
+    """As a page sends it back that was shown a trace: an apx agent's own history holds roles and texts."""
+    asked, answered = {"role": "user", "content": "warm?"}, {"role": "assistant", "content": "21"}
+    items = [
+        asked,
+        {"type": "reasoning", "summary": []},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "21"},
+        answered,
+        asked,
+    ]
+    assert question({"input": items})["input"] == [asked, answered, asked]
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    messages = [
+        asked,
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c", "content": "21"},
+        answered | {"tool_calls": calls},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        answered | {"tool_calls": []},
+    ]
+    assert question({"messages": messages})["input"] == [asked, answered, answered]
+
+
 @pytest.mark.parametrize(
     ("turn", "words"),
     [
         ({"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}, "'input_image'"),
         ({"role": "user", "content": ["text"]}, "a part"),
         ({"role": "user", "content": [{"type": "text"}]}, "'text'"),
-        ({"role": "assistant", "content": None, "tool_calls": [{}]}, "without text"),
-        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "calls of tools"),
-        ({"type": "function_call_output", "call_id": "c", "output": "1"}, "'function_call_output'"),
-        ({"role": "tool", "content": "1"}, "known role"),
+        ({"role": "assistant", "content": None}, "without text"),
+        ({"type": "computer_call", "id": "c"}, "'computer_call'"),
+        ({"role": "narrator", "content": "1"}, "known role"),
         ("hi", "a turn"),
     ],
 )
