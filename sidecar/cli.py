@@ -169,6 +169,10 @@ def version() -> None:
 
 def _run(command: "Command", env_file: Path | None, port: str | None, beside: tuple[str, ...] = ()) -> None:
     settings = _settings(command, env_file, port)
+    if beside and settings.disabled:  # an env file says so
+        from sidecar.child import disabled
+
+        disabled.become(beside)
     from sidecar import app
 
     if command == "demo":

@@ -22,7 +22,7 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
         yield f"SIDECAR_DEV_USER: everybody who comes to the front is {settings.dev_user}"
     yield from _platform(settings)
     if settings.disabled:
-        yield "SIDECAR_DISABLED has no effect here: `sidecar run` obeys it, from the environment itself"
+        yield "SIDECAR_DISABLED has no effect here: it is `sidecar run` that obeys it"
     for network in settings.trust:
         if network.prefixlen == 0:
             yield f"SIDECAR_TRUST has {network}: everybody who reaches the front may say who they are"

@@ -239,6 +239,9 @@ async def test_disabled_it_is_the_command_untouched(process: Started, tmp_path: 
     )
     code, out, err = await ended(one)
     assert (code, out, err) == (0, f"{one.process.pid} ['{{port}}'] 0 None\n", "")
+    (tmp_path / "off.env").write_text("SIDECAR_DISABLED=yes\n")
+    two = await process("run", "--env-file", "off.env", "--", sys.executable, "-c", script, "{port}")
+    assert (await ended(two))[:2] == (0, f"{two.process.pid} ['{{port}}'] 0 None\n")
 
 
 # How it ends

@@ -39,7 +39,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_the_commands_are() -> None:
-    assert COMMANDS == ["check", "config", "demo", "middleware", "serve", "version"]
+    assert COMMANDS == ["check", "config", "demo", "middleware", "run", "serve", "version"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
