@@ -49,7 +49,7 @@ bench: .venv/dev ## the table of docs/performance.md, on this machine; ARGS=--fr
 fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
 	@FUZZ=$(FUZZ) $(PY) -m pytest -p tests.fuzz -m hypothesis $(T)
 
-soak: .venv/dev ## 50,000 calls of 200 users at once, each its own user's; ARGS="5000 17": how many, and the seed
+soak: .venv/dev ## 50,000 calls of 200 users at once, then ten minutes on the wire; ARGS="--calls 0 --minutes 1"
 	@PYTHONPATH=.:tests $(PY) -m soak $(ARGS) >/dev/null
 
 coverage: .venv/dev $(PEERS) ## the tests, with what they leave out

@@ -144,3 +144,5 @@ class Head:
         else:
             tokens = {token.strip() for token in ",".join(headers.getall("Connection")).lower().split(",")}
             self.kept = "close" not in tokens and (modern or "keep-alive" in tokens)
+        if length is None and self.method == "HEAD":
+            self.kept = False  # who streams may send the body all the same, and it would be the next answer

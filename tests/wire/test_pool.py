@@ -77,6 +77,23 @@ async def test_p05_a_head_is_asked_for_on_a_connection_that_is_kept(wire):
         assert agent.connections == 1
 
 
+async def test_p05_a_body_behind_a_head_that_was_asked_for_is_no_answer_to_the_next_question(wire):
+    """aiohttp's server sends one where its handler streams, with no length in the head."""
+
+    async def streaming(peer: Peer) -> None:
+        await peer.asked()
+        await peer.send(HI.replace(b"Content-Length: 2\r\n", b"").removesuffix(b"{}"))
+        await asyncio.sleep(0.01)
+        await peer.send(HI.replace(b"{}", b"!!"))
+        await peer.asked()
+
+    async with serving(streaming) as agent:
+        for _ in range(2):
+            reply = await wire(fetching(agent.url, method="HEAD"))
+            assert (reply.status, await reply.body.head()) == (200, b"")
+        assert agent.connections == 2
+
+
 async def test_bytes_that_nobody_asked_for_close_a_connection(wire):
     async def talkative(peer: Peer) -> None:
         await peer.asked()
@@ -97,7 +114,7 @@ async def test_r03_a_connection_that_the_agent_has_closed_is_not_used(wire):
         for _ in range(5):
             assert (await wire(asking(agent.url))).status == 200
             await agent.empty()
-            while not pool_of(wire).idle[-1].transport.is_closing():
+            while not pool_of(wire).idle[-1].transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert agent.connections == 5
 

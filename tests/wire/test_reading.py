@@ -278,7 +278,8 @@ def answers(draw: st.DrawFn) -> Sent:
         else:
             data += body
     if bodiless:
-        return Sent(data, method, Read(status, b"", kept))
+        told = method != "HEAD" or (framing == "length" and status != 204)
+        return Sent(data, method, Read(status, b"", kept and told))
     ends = framing == "chunked" or (framing == "length" and status != 204)
     return Sent(data, method, Read(status, body, kept and ends))
 
