@@ -12,7 +12,7 @@ from policies.headers import Headers, Pairs, plain
 from policies.refusal import Refusal
 
 Asked = Mapping[str, str]  # names in lower case, or compared without case
-To = Literal["ours", "relay", "frontend"]
+To = Literal["ours", "relay", "frontend", "shown"]  # shown: a page that people open by its address
 
 _HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?")
 _ORIGIN: Final = re.compile(r"(https?)://(.+)")
@@ -42,7 +42,7 @@ def browser(
     host = headers.get("host", "").lower()
     return (
         _misdirected(gate, host)
-        or (None if to == "frontend" else _cross_site(gate, headers, method, host))
+        or (None if to == "frontend" else _cross_site(gate, headers, method, host, to))
         or (_untyped(headers) if to == "ours" else None)
     )
 
@@ -95,14 +95,14 @@ def _misdirected(gate: Gate, host: str) -> Refusal | None:
     )
 
 
-def _cross_site(gate: Gate, headers: Asked, method: str, host: str) -> Refusal | None:
+def _cross_site(gate: Gate, headers: Asked, method: str, host: str, to: To) -> Refusal | None:
     origin = headers.get("origin")
     if origin is not None and origin.lower() in gate.origins:
         return None
     site = headers.get("sec-fetch-site")
     if site is not None:
         passes = site == "same-origin" or (
-            site == "none" and gate.door != "egress" and method in ("GET", "HEAD")
+            site == "none" and (gate.door != "egress" or to == "shown") and method in ("GET", "HEAD")
         )
     else:
         passes = origin is None or _same(origin.lower(), host)

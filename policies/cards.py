@@ -60,7 +60,12 @@ class Endpoint(NamedTuple):
 def read(card: Any) -> dict[str, Any]:
     """The card, if it is one at all: a JSON object. Refusal 502 `agent_card_invalid`."""
     if not isinstance(card, dict):
-        raise Refusal(502, "agent_card_invalid", detail="The agent's card is no JSON object.")
+        raise Refusal(
+            502,
+            "agent_card_invalid",
+            detail="The agent's card is no JSON object.",
+            hint="`curl -i <agent>/.well-known/agent-card.json` shows what it is.",
+        )
     return card
 
 

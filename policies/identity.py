@@ -204,6 +204,11 @@ def bearing(caller: Caller, headers: Headers) -> Caller:
     return caller._replace(bearer=Secret(token)) if is_token(token) else caller
 
 
+def named(caller: Caller) -> bool:
+    """Whether somebody who is believed says who calls."""
+    return caller.believed and any(said is not None for said in (caller.email, caller.name, caller.token))
+
+
 def is_name(value: str) -> bool:
     """A user's name or id: visible ASCII with spaces inside, at most 254 bytes."""
     return _NAME.fullmatch(value) is not None

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from policies.agent import NAME, Door
 from policies.refusal import Refusal
 
+JSONRPC: Final = "a2a"  # the dialect of the gateway's own endpoints
 _TIDY: Final = re.compile(r"/[A-Za-z0-9/_~-]*")  # nothing in it that could mean something else to somebody
 _TARGET: Final = re.compile(r"[\x21\x22\x24-\x7e]*")  # visible ASCII but `#`
 _ABSOLUTE: Final = re.compile(r"https?://([^/?]*)", re.IGNORECASE)
@@ -99,6 +100,13 @@ def route(door: Door, method: str, target: Target) -> Route:
             if method == "POST" and rest in ("invocations", "responses"):
                 return Route(f"/agents/{{agent}}/{rest}", "responses", name, f"/{rest}{query}")
             return Route("/agents/{agent}/{rest}", None, name, f"/{rest}{query}")
+    elif path.startswith("/api/agents/"):
+        name, _, rest = path[12:].partition("/")
+        if NAME.fullmatch(name):
+            if method == "POST" and rest in ("", "message", "stream"):
+                streams = "/stream" if rest == "stream" else ""
+                return Route(f"/api/agents/{{agent}}{streams}", JSONRPC, name, streams or "/")
+            return Route("/api/agents/{agent}/{rest}", None, name, f"/{rest}{query}")
     elif path in ("/invocations", "/responses") and door == "egress" and method == "POST":
         return Route(path, "responses", "default", path + query)
     return Route("other", None, None, path + query)

@@ -19,6 +19,7 @@ from middleware.kit import Kit
 from policies import access, identity
 from policies.agent import Agent, Door
 from policies.headers import outbound
+from policies.paths import JSONRPC
 from policies.secret import Secret
 from sidecar import plugins, trust
 from sidecar.admin import Admin
@@ -34,6 +35,7 @@ from sidecar.edge import Edge
 from sidecar.finding import by_reach, registry
 from sidecar.frontend import Relays, relays
 from sidecar.gate import Doorkeeper, Page
+from sidecar.gateway import Gateway, Here, retold
 from sidecar.lifetime import Lifetime
 from sidecar.loader import Unusable
 from sidecar.pages import NO_GUIDE, Guide, pages
@@ -174,6 +176,10 @@ class Sidecar:
     async def _open(self) -> None:
         settings, telemetry = self.settings, self.telemetry
         admin = Admin(telemetry, self.registry, self.troubles, public=not is_loopback(settings.admin_host))
+        origins = frozenset(settings.uc_origins)
+        here: dict[Door, Here] = {"front": self.here("front"), "egress": self.here("egress")}
+        api = {door: Gateway(self.registry, self.edge, one, origins) for door, one in here.items()}
+        self.edge.retold = retold(here, origins, self.edge.dialects[JSONRPC].refuse)
         keepers = {
             "admin": Doorkeeper(
                 "admin",
@@ -190,6 +196,7 @@ class Sidecar:
                 rules=self.rules("egress"),
                 belief=self.belief("egress"),
                 key=settings.egress_secret,
+                gateway=api["egress"].page,
             ),
             "front": Doorkeeper(
                 "front",
@@ -202,6 +209,8 @@ class Sidecar:
                 app=self.relays,
                 player=self.player,
                 full=settings.errors in ("full",),
+                gateway=api["front"].page,
+                known=lambda name: self.registry.get(name) is not None,
             ),
         }
         places: dict[Door, tuple[str, int]] = {
@@ -235,6 +244,18 @@ class Sidecar:
 
     def front_pages(self) -> Callable[[str], Page | None]:
         return pages(self.settings, self.registry, self.telemetry, self.guide)
+
+    def here(self, door: Door) -> Here:
+        settings = self.settings
+        host = settings.egress_host if door == "egress" else settings.host
+        return Here(
+            door,
+            lambda: self.listeners[door].address,
+            checked=is_loopback(host),
+            platform=settings.on_platform,
+            public=settings.public_url,
+            key=settings.egress_secret if door == "egress" else None,
+        )
 
     def rules(self, door: Door) -> access.Gate:
         settings = self.settings

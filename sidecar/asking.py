@@ -8,10 +8,10 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Body, Call, Headers
-from policies import body, identity, trace
+from policies import body, identity, jsonrpc, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
-from policies.paths import Route
+from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
 from sidecar.expecting import expected, go_on
@@ -62,6 +62,9 @@ class Asking:
                 value = {key: part for key, part in value.items() if key != "agent"}
             wants = body.wants_stream(value, request.headers.get("Accept"), default=None)
             payload = Body(raw, value=value)
+        elif route.dialect == JSONRPC:  # whatever is wrong with it, is told in its own words
+            raw, agent = raw or b"", await self.agent(name, caller)
+            wants, payload = jsonrpc.wants_stream(raw, route.target, agent.kind), Body(raw)
         elif route.dialect and raw:
             value = body.read(raw)
             if isinstance(value, dict) and ("input" in value or "messages" in value):

@@ -1,7 +1,7 @@
 """From a request at a door to a call, through the chain, and back to the caller, whatever happens on the way."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Pairs, Reply
 from policies.agent import Agent, Caller
-from policies.paths import Route
+from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
 from sidecar.sweep import Sweep
@@ -18,6 +18,7 @@ from sidecar.telemetry import Record, Telemetry, owner
 from sidecar.telling import Telling, told
 
 NONE: dict[str, int] = {}
+Retold = Callable[[web.BaseRequest, Call, Reply], Awaitable[Reply]]
 
 
 class Asks(Protocol):
@@ -58,6 +59,7 @@ class Edge:
             asyncio.get_running_loop().time
         )  # asking for the loop is a system call, so it is asked for once
         self.open: dict[str, Answer] = {}  # by request id: what is being answered now
+        self.retold: Retold | None = None  # for answers of the gateway's that name our address
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -87,6 +89,8 @@ class Edge:
             if call.wants_stream:
                 answer.expect(self.dialects[call.dialect].opening, partial(self.in_hand, call.agent))
             reply = await (self.relay if call.wants_stream is None else self.chat)(call)
+            if call.dialect == JSONRPC and self.retold is not None:
+                reply = await self.retold(request, call, reply)
             return await self.telling.tell(answer, call, reply, record)
         except Refusal:  # there was no call yet: the door tells it, and ends the record
             raise

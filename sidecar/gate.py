@@ -25,6 +25,8 @@ Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
 # The headers on which it depends what a request may come for; and how long a path may be to be remembered.
 DECIDING: Final = ("host", "origin", "sec-fetch-site", "content-type")
 LONGEST: Final = 200
+JUDGED: Final = ("/api/agents",)  # paths at which a bearer says who calls
+DOCS: Final = "/docs"  # a page that people open by its address
 
 
 class Errand(NamedTuple):
@@ -35,6 +37,7 @@ class Errand(NamedTuple):
     keyed: bool
     why: Refusal | None
     edge: Edge
+    judged: bool = False  # a bearer says here who calls, where nobody is believed to
 
 
 class Doorkeeper:
@@ -45,6 +48,8 @@ class Doorkeeper:
     `app`     who has every other path; None: nobody
     `player`  who says who everybody is, on a laptop
     `full`    whether errors name hosts and settings
+    `gateway` the gateway's API: what answers a method and a path, or None
+    `known`   whether an agent of this name stands in the settings
     """
 
     def __init__(
@@ -61,7 +66,10 @@ class Doorkeeper:
         app: Edge | None = None,
         player: Player | None = None,
         full: bool = True,
+        gateway: Callable[[str, str], Page | None] = lambda method, path: None,
+        known: Callable[[str], bool] = lambda name: True,
     ) -> None:
+        self.gateway, self.known = gateway, known
         self.door, self.edge, self.telemetry = door, edge, telemetry
         self.rules, self.belief, self.key = rules, belief, key
         self.routes, self.pages, self.full = routes, pages, full
@@ -72,7 +80,7 @@ class Doorkeeper:
         headers, method, raw = request.headers, request.method, request.raw_path
         decide = self.decide if len(raw) <= LONGEST else self.decided
         errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
-        page, route, keyed, why, edge = errand
+        page, route, keyed, why, edge, judged = errand
         template = route.template
         request_id = edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
         try:
@@ -86,6 +94,8 @@ class Doorkeeper:
             caller, removed = identity.caller(headers, self.door, believed)
             if self.player is not None:
                 caller = await self.player.caller()
+            if judged:
+                caller = self.named(identity.bearing(caller, headers), page, route)
             common = access.cors(self.rules, headers) if self.rules.origins else []
             if page is not None:
                 return await self.shown(page, request, caller, request_id)
@@ -114,8 +124,12 @@ class Doorkeeper:
                 return Errand(
                     page, route, keyed, access.browser(self.rules, headers, method, "frontend"), edge
                 )
+            if page is None and listed:
+                page = self.gateway(method, target.path)
             route = paths.route(self.door, method, target)
             to: access.To = "relay" if page is None and route.dialect is None else "ours"
+            if page is not None and target.path == DOCS:
+                to = "shown"
             if refusal := access.browser(self.rules, headers, method, to, keyed=keyed):
                 return Errand(page, route, keyed, refusal, edge)
             if page is None and not (listed and route.template != "other"):
@@ -123,7 +137,24 @@ class Doorkeeper:
                 return Errand(page, route, keyed, Refusal(404, "no_such_route", detail=detail), edge)
         except Refusal as refusal:
             return Errand(page, route, keyed, refusal, edge)
-        return Errand(page, route, keyed, None, edge)
+        return Errand(page, route, keyed, None, edge, paths.listed(target.path, JUDGED))
+
+    def named(self, caller: Caller, page: Page | None, route: Route) -> Caller:
+        """The caller, where it may act under `/api/agents`: at the front only if somebody says who it is.
+
+        That is the platform; or the workspace, which judges the bearer of whoever calls an agent that is found there.
+        """
+        if page is not None or self.door != "front" or identity.named(caller):
+            return caller
+        if caller.bearer is not None and not self.known(route.agent or ""):
+            return caller
+        detail = (
+            "Nobody who is believed at this door says who is calling, and this path is for named callers."
+        )
+        hint = (
+            "Call through the platform, or at the egress door; on a laptop, SIDECAR_DEV_USER names everybody."
+        )
+        raise Refusal(401, "caller_not_named", detail=detail, hint=hint)
 
     async def shown(
         self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str
@@ -138,8 +169,11 @@ class Doorkeeper:
         except asyncio.CancelledError:
             self.telemetry.finish(record, "caller_left")
             raise
-        finally:
+        except Refusal:  # whoever tells it ends the record
+            raise
+        except BaseException:
             self.telemetry.finish(record, "internal_error", 500)
+            raise
 
     @staticmethod
     def whole(status: int, body: bytes, request_id: str, pairs: list[tuple[str, str]]) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from policies import errors, outcome, paths
+from policies import errors, outcome
 from policies.agent import Agent, Caller
 from policies.refusal import Refusal
 from sidecar.admin import READS, as_json
@@ -59,8 +59,7 @@ def pages(
     """Path → what answers it at the front, or None.
 
     `/`, `/_sidecar/page/…`    the chat page, with SIDECAR_PAGE and never over a frontend
-    `/_sidecar/agents`         `{"agents": [{"name", "kind", "does"?}, …]}`, for the page; also `/api/agents`,
-                               where SIDECAR_FRONT_ROUTES lists it
+    `/_sidecar/agents`         `{"agents": [{"name", "kind", "does"?}, …]}`, for the page
     `/_sidecar/words`          `{"words": [{"say", "does"}, …]}`: what directs a demo's agents
     `/_sidecar/calls/<id>`     with SIDECAR_INSPECT: what was done with a call, to whoever made it
 
@@ -81,8 +80,6 @@ def pages(
             return refused("no_such_call")
         return told(request, inspected(found, full=settings.errors == "full"))
 
-    if paths.listed("/api/agents", settings.front_routes):
-        known["/api/agents"] = offered
     if settings.page and not settings.frontend_url:
         known |= files(calls_shown=settings.inspect)
         known |= {f"{OURS}agents": offered, f"{OURS}words": words}

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from policies.agent import Agent, Caller
 from policies.connections import Registered
 from policies.discovery import is_agent_name
+from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.agents import Snapshot
 from sidecar.unity.catalog import Found
@@ -70,6 +71,16 @@ class Registry:
         if self.shelf is None:
             return []
         return await self.shelf.offered(caller.token or caller.bearer, self._taken)
+
+    async def about(self, name: str, caller: Caller) -> Found:
+        """What is said of the agent of this name. Refusal 404 `unknown_agent`, or as the shelf says."""
+        if self.get(name) is not None:
+            return Found(name, "", "")
+        if self.shelf is None or not is_agent_name(name):
+            detail = f"No agent is named {name!r}."
+            raise Refusal(404, "unknown_agent", detail=detail, hint="`GET /api/agents` lists them.")
+        registered = await self.shelf.find(name, caller.token or caller.bearer)
+        return Found(name, registered.description, registered.agent.connection)
 
     def _taken(self, name: str) -> bool:
         taken = self.get(name) is not None

@@ -19,7 +19,6 @@ PREFIX: Final = "SIDECAR_"
 NO_EFFECT_YET: Final = frozenset(
     {
         "SIDECAR_ADMIN_USERS",
-        "SIDECAR_PUBLIC_URL",
     }
 )
 """Settings that are known and validated, and that nothing reads yet: said at start where one is set."""

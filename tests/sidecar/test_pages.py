@@ -185,13 +185,12 @@ async def test_no_path_leads_out_of_the_page(front: Serve, secret: str) -> None:
 async def test_agents_are_told_by_name_and_kind_and_never_by_address(front: Serve) -> None:
     guide = Guide({"default": "Answers"}, spoken())
     one = await front(guide, PAGE="on", AGENTS__OTHER__URL="http://127.0.0.1:2")
-    for path in ("/_sidecar/agents", "/api/agents"):
-        answer = await one.ask(path)
-        assert answer.value["agents"] == [
-            {"name": "default", "kind": "responses", "does": "Answers"},
-            {"name": "other", "kind": "responses"},
-        ]
-        assert "127.0.0.1" not in answer.body.decode()
+    answer = await one.ask("/_sidecar/agents")
+    assert answer.value["agents"] == [
+        {"name": "default", "kind": "responses", "does": "Answers"},
+        {"name": "other", "kind": "responses"},
+    ]
+    assert "127.0.0.1" not in answer.body.decode()
     words = (await one.ask("/_sidecar/words")).value["words"]
     assert {"say": "tool", "does": "calls a tool, shows its result, then answers"} in words
 

@@ -1,0 +1,42 @@
+"""Where we are, as whoever sent a request knows us."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from policies import address, identity, paths
+from policies.agent import Caller, Door
+from policies.secret import Secret
+
+
+class Here(NamedTuple):
+    """One door. `checked`: it is bound to this machine only, and has compared Host with its own names."""
+
+    door: Door
+    bound: Callable[[], str]
+    checked: bool
+    platform: bool
+    public: str | None
+    key: Secret | None
+
+    def address(self, request: web.BaseRequest, caller: Caller) -> str:
+        """Ours, without a slash at the end; with the egress key behind it where the request came with it."""
+        headers = request.headers
+        keyed = self._key(request)
+        forwarded = headers.getall("X-Forwarded-Host", ())
+        found = address.ours(
+            self.door,
+            bound=self.bound(),
+            public=self.public,
+            forwarded=forwarded[0] if self.platform and caller.believed and len(forwarded) == 1 else None,
+            host=headers.get("Host") if self.checked and not keyed else None,
+        )
+        return found + keyed
+
+    def _key(self, request: web.BaseRequest) -> str:
+        """`/~<key>`, if that is how the path begins and it is the right one."""
+        if self.key is None or not request.raw_path.startswith("/~"):
+            return ""
+        given, _ = identity.egress_key(paths.split(request.raw_path, request.headers.get("Host")).path)
+        return f"/~{given}" if identity.same_key(given, self.key) else ""
