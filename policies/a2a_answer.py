@@ -12,7 +12,7 @@ reason; failed and rejected → Refusal 502 `agent_error`, auth-required → `ag
 from typing import Any
 
 from policies import a2a_parts as parts
-from policies.a2a import OVER, RUNNING, TERMINAL, field, heard, says, state
+from policies.a2a import INTERRUPTED, OVER, RUNNING, TERMINAL, field, heard, says, state
 from policies.a2a_message import Place
 from policies.a2a_output import Output
 from policies.loose import Value, dicts, member, word
@@ -48,6 +48,12 @@ class Answer:
         return self.over and not self._gap
 
     @property
+    def blank(self) -> bool:
+        """Whether it has ended well and said nothing: the answer may stand in the task's history."""
+        said = self.text or self._names or parts.text(self._last.get("parts"))
+        return self.whole and self.state == "completed" and not said
+
+    @property
     def text(self) -> str:
         """What was answered, as it holds now."""
         return self._output.text
@@ -67,7 +73,10 @@ class Answer:
         self._gap = True
         self._sure.clear()
 
-    def hear(self, result: Any) -> list[Value]:
+    def hear(self, result: Any, *, last: bool = True) -> list[Value]:
+        """The events of one result; not `last` where others may follow: then a task that waits may be as it was
+        before this question answered it.
+        """
         kind, value = heard(result)
         if not kind:
             raise Refusal(
@@ -88,7 +97,7 @@ class Answer:
                 self._gap = False
                 for index, artifact in enumerate(dicts(value.get("artifacts"))):
                     told += self._artifact(artifact, index, snapshot=True)
-                told += self._status(value.get("status"))
+                told += self._status(value.get("status"), ends=OVER if last else TERMINAL)
             case "artifact-update":
                 artifact = member(value, "artifact")
                 told += self._artifact(artifact, 0, append=value.get("append") is True)
@@ -97,6 +106,10 @@ class Answer:
                 if value.get("final") is True and self.state not in RUNNING:
                     self.over = True
         return told
+
+    def rest(self) -> None:
+        """No other result follows: if it waits for somebody, it does so still."""
+        self.over = self.over or self.state in INTERRUPTED
 
     def end(self) -> list[Value]:
         """The events that close the answer. Refusal where it failed, or never came to an end."""
@@ -121,12 +134,12 @@ class Answer:
         context = word(field(value, "contextId"))
         self.place = Place(context or self.place.context, task or self.place.task)
 
-    def _status(self, status: Any) -> list[Value]:
+    def _status(self, status: Any, ends: frozenset[str] = OVER) -> list[Value]:
         self.state = state(status) or self.state
-        self.over = self.over or self.state in OVER
+        self.over = self.over or self.state in ends
         said = member(status, "message")
-        if self.over:
-            self._last = said or self._last
+        if self.state in OVER:
+            self._last = said
             return []
         if said == self._thought or not (text := parts.text(said.get("parts")).strip()):
             return []

@@ -1,7 +1,7 @@
 """The platform and the agents on a laptop: what the demo shows and what tests run against. Loopback only."""
 
-from sidecar.sim.a2a import A2AAgent, a2a
+from sidecar.sim.a2a import A2AAgent, a2a, a2a_card
 from sidecar.sim.agent import Agent, agent
 from sidecar.sim.workspace import Workspace, workspace
 
-__all__ = ["A2AAgent", "Agent", "Workspace", "a2a", "agent", "workspace"]
+__all__ = ["A2AAgent", "Agent", "Workspace", "a2a", "a2a_card", "agent", "workspace"]

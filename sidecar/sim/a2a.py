@@ -17,6 +17,7 @@ from sidecar.sim.serving import Port, serving
 from sidecar.sim.visits import Series, Visit
 
 PATHS: Final = {
+    "none": (),
     "0.2": ("/.well-known/agent.json",),
     "0.3": ("/.well-known/agent-card.json", "/.well-known/agent.json"),
     "1.0": ("/.well-known/agent-card.json",),
@@ -239,6 +240,11 @@ class A2AAgent:
                 await response.write(b": ping - now\r\n\r\n")
         await response.write_eof()
         return response
+
+
+def a2a_card(version: str, url: str, place: str = "", *, streams: bool = True) -> dict[str, Any]:
+    """A card of this version for an agent at `url`, whose endpoint is at `place`."""
+    return tells.card(version, "echo", place or f"{url}/rpc", streams=streams)
 
 
 def told(ident: Any, result: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Task:
         self.history: list[tells.Json] = []
         self.asked_for = 0  # how often by `tasks/get`
         self.wanted = asyncio.Event()  # somebody asked for the task after its stream broke
+        self.ended = asyncio.Event()  # for good
         self.running: asyncio.Task[None] | None = None
         self._listeners: list[asyncio.Queue[tells.Json | None]] = []
 
@@ -47,6 +48,8 @@ class Task:
         self._tell(tells.result(self.version, kind, {"taskId": self.ident, "contextId": self.context} | told))
         if self.over:
             self._tell(None)
+        if self.status.state in TERMINAL:
+            self.ended.set()
 
     def _tell(self, event: tells.Json | None) -> None:
         for queue in self._listeners:

@@ -24,7 +24,7 @@ METHODS: Final = {
         "GetExtendedAgentCard": "card",
     },
 }
-METHODS["0.2"] = METHODS["0.3"]
+METHODS["0.2"] = METHODS["none"] = METHODS["0.3"]
 WRAPPED: Final = {
     "task": "task",
     "message": "message",

@@ -4,7 +4,6 @@ And JSON-RPC of a caller who speaks A2A: those bytes, at the endpoint that the a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -14,8 +13,9 @@ from middleware.dialects.a2a.run import GONE, Run, Sleep
 from middleware.dialects.a2a.threads import Threads
 from middleware.dialects.told import OPENING
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
-from middleware.streams import Translated, closing
+from middleware.streams import Translated
 from policies import a2a, jsonrpc
+from policies.a2a_answer import Answer
 from policies.jsonrpc import Wrong
 from policies.refusal import Refusal
 
@@ -27,7 +27,11 @@ def outbound(cards: Cards, *, sleep: Sleep = asyncio.sleep) -> Middleware:
         if call.wants_stream is None or not isinstance(call.body, Body):
             return await forward(call)
         value = call.body.value
-        run = Run(call, forward, value, threads.find(call, value), sleep)
+
+        def ended(answer: Answer) -> None:
+            threads.keep(call, value, answer.text, answer.waits)
+
+        run = Run(call, forward, threads.find(call, value), ended=ended, sleep=sleep)
         try:
             reply = await run.begin(cards)
         except BaseException as error:
@@ -35,14 +39,7 @@ def outbound(cards: Cards, *, sleep: Sleep = asyncio.sleep) -> Middleware:
             raise
         if not readable(reply):
             return reply
-
-        async def frames() -> AsyncIterator[bytes]:
-            async with closing(run.frames()) as told:
-                async for one in told:
-                    yield one
-            threads.keep(call, value, run.answer.text, run.answer.waits)
-
-        return Reply(200, OPENING, Translated(frames()), run.close)
+        return Reply(200, OPENING, Translated(run.frames()), run.close)
 
     return middleware
 

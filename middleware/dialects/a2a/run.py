@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from middleware.dialects.a2a.asking import Told, asked, readable, results
@@ -31,11 +32,15 @@ Sleep = Callable[[float], Awaitable[None]]
 class Run:
     """`begin()` asks; `frames()` is the answer as the events of a stream; `close()` lets go, whatever came."""
 
-    def __init__(self, call: Call, forward: Handler, value: Value, place: Place, sleep: Sleep) -> None:
-        self._call, self._forward, self._value, self._sleep = call, forward, value, sleep
+    def __init__(
+        self, call: Call, forward: Handler, place: Place, *, ended: Callable[[Answer], None], sleep: Sleep
+    ) -> None:
+        """`place` is where the conversation goes on; `ended` is told of an answer that came to its end."""
+        self._call, self._forward, self._ended, self._sleep = call, forward, ended, sleep
         self._place = place
         self._line: Line
         self._reply: Reply | None = None
+        self._streamed = False
         self._results: AsyncIterator[Any] | None = None
         self._ident = call.headers.get("x-request-id", call.request_id)
         self.answer = Answer(self._ident, int(time.time()))
@@ -57,6 +62,7 @@ class Run:
                     cards.forget(call.agent)
                 return reply
             try:
+                self._streamed = not isinstance(reply.body, Body)
                 self._results = results(reply)
                 self._first = await anext(self._results)
                 return reply
@@ -79,7 +85,8 @@ class Run:
 
     async def _ask(self, streams: bool) -> Reply:
         tongue = self._line.tongue
-        said = message(self._value, self._ident, self._place, tongue)
+        assert isinstance(self._call.body, Body)
+        said = message(self._call.body.value, self._ident, self._place, tongue)
         method = tongue.stream if streams else tongue.send
         self._reply = await self._forward(
             asked(self._call, self._line, method, {"message": said}, stream=streams)
@@ -91,24 +98,31 @@ class Run:
     async def frames(self) -> AsyncIterator[bytes]:
         """The answer in frames of Responses events, each batch as it comes, `[DONE]` at the end."""
         answer = self.answer
-        yield _framed(answer.hear(self._first))
+        yield _framed(answer.hear(self._first, last=not self._streamed))
         async with closing(self._followed()) as followed:
             async for events in followed:
                 if events:
                     yield _framed(events)
-        yield _framed(answer.end()) + DONE
+        last = _framed(answer.end()) + DONE
+        self._ended(answer)  # before its end is told: nobody waits for what comes behind
+        yield last
 
     async def _followed(self) -> AsyncIterator[list[Value]]:
         answer, broken = self.answer, None
-        streamed = self._reply is not None and _is_stream(self._reply)
+        streamed = self._streamed
         try:
             while not answer.over and (more := await self._next()) is not None:
-                yield answer.hear(more)
+                yield answer.hear(more, last=False)
+            answer.rest()
         except Refusal as refusal:
             if refusal.code not in BROKEN or not answer.place.task:
                 raise
             broken = refusal
         await self._let_go("ok" if answer.over else "agent_broke_off")
+        if answer.blank and streamed and answer.place.task:
+            with suppress(Told, Refusal):  # then there is no more to be had
+                async for more in self._again(self._line.tongue.get, stream=False):
+                    yield answer.hear(more)
         if answer.whole:
             return
         if not answer.place.task:
@@ -133,9 +147,10 @@ class Run:
                 answer.cut()
                 try:
                     async for more in self._again(self._line.tongue.resubscribe, stream=True):
-                        yield answer.hear(more)
+                        yield answer.hear(more, last=False)
                         if answer.over:
                             break
+                    answer.rest()
                 except Told as told:
                     streamed = False
                     patience = IDLE if told.code in errors.NEVER_RESUMES else DEAD
@@ -197,10 +212,6 @@ class Run:
 
 def _streams(call: Call, known: Known) -> bool:
     return known.streams is not False or call.agent.streaming == "on"
-
-
-def _is_stream(reply: Reply) -> bool:
-    return not isinstance(reply.body, Body)
 
 
 def _framed(events: list[Value]) -> bytes:
