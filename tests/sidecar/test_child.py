@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.child import disabled, port, tree
+from sidecar.child import disabled, port, readiness, tree
 from sidecar.child.listening import listening
 from sidecar.child.output import LINES, LONGEST, Tail, write
 from sidecar.child.readiness import Readiness
@@ -106,6 +106,30 @@ async def test_a_connection_and_an_answer_that_is_no_http_are_not_enough_and_are
     assert nothing.seen == "nothing listened"
     assert strange.seen == "what answered there did not speak HTTP"
     assert mute.seen == "connections were taken, and no `GET /` was answered"
+
+
+async def test_a_first_question_that_is_never_answered_does_not_keep_the_app_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "AGAIN", 0.05)
+    came: list[asyncio.StreamWriter] = []
+    left: asyncio.Queue[None] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        if len(came) > 1:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.put_nowait(None)
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        there = server.sockets[0].getsockname()[1]
+        assert await asyncio.wait_for(Readiness(there).url(), 5) == f"http://127.0.0.1:{there}"
+        for _ in came:
+            await left.get()
+    assert len(came) == 2
 
 
 def test_a_free_port_can_be_bound_by_whoever_gets_it() -> None:
