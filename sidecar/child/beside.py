@@ -12,6 +12,7 @@ from sidecar.child import port as ports
 from sidecar.child.child import LAST_OUTPUT, Child, NeverReady
 from sidecar.child.kernel import adopt_orphans
 from sidecar.child.orphans import Orphans
+from sidecar.child.spawn import CannotStart
 from sidecar.lifetime import Lifetime
 from sidecar.settings import Settings
 from sidecar.settings.variables import AGENT_APP_URL
@@ -47,6 +48,10 @@ class Beside:
         sweep.items.add(Orphans())
         settings = self.settings
         port = settings.child_port or ports.free()
+        if not ports.is_free(port):  # who has it would get all that browsers send
+            raise CannotStart(
+                f"something listens on port {port} already, and SIDECAR_CHILD_PORT gives it to the app.", 1
+            )
         fitted = policy.arguments(self.command, port=port, front=front, as_is=settings.child_args == "as-is")
         self.notices += [
             f"argument {number} of the command had the front's port {front} and has {port} now; "

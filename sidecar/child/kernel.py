@@ -14,7 +14,7 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 def adopt_orphans() -> None:
     """From now on who loses its parent below us becomes our child, as it does where we are PID 1."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl()(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def dies_with_us() -> Callable[[], None] | None:
@@ -24,7 +24,7 @@ def dies_with_us() -> Callable[[], None] | None:
     """
     if sys.platform != "linux":
         return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    prctl, parent = _prctl(), os.getpid()
 
     def dies() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -32,3 +32,9 @@ def dies_with_us() -> Callable[[], None] | None:
             os._exit(128 + signal.SIGTERM)
 
     return dies
+
+
+def _prctl() -> Callable[..., int]:
+    prctl = ctypes.CDLL(None).prctl
+    prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+    return prctl

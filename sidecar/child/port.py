@@ -1,4 +1,4 @@
-"""A free port on loopback."""
+"""The app's port: free, and likely to stay so until the app takes it."""
 
 import random
 import socket
@@ -10,16 +10,21 @@ FROM: Final = range(20_000, 32_000)
 TRIES: Final = 100
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on it, on any address of this machine."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
 def free() -> int:
-    """A port that nobody listens on, on any address of this machine."""
+    """A port that nobody listens on."""
     for _ in range(TRIES):
-        port = random.choice(FROM)
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("", port))
-            except OSError:
-                continue
+        if is_free(port := random.choice(FROM)):
             return port
     with socket.socket() as any_free:
         any_free.bind(("127.0.0.1", 0))

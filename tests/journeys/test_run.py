@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from journeys.conftest import client
 from journeys.node import tool
-from journeys.process import COMMAND, Process, Started
+from journeys.process import COMMAND, FREE, Process, Started
 from needs import need
 
 from sidecar import sim
@@ -201,6 +201,16 @@ async def test_an_app_that_listens_on_one_port_whatever_it_is_told_can_have_it(
     assert await up(one, http) == f"http://127.0.0.1:{port}"
 
 
+async def test_an_app_never_shares_its_port_with_somebody_who_was_there_first(process: Started) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = await ended(await process("run", "--", "true", SIDECAR_CHILD_PORT=str(port)))
+    assert code == 1
+    assert f"something listens on port {port} already, and SIDECAR_CHILD_PORT gives it to the app." in err
+
+
 async def test_an_env_file_is_read_where_it_is_named_and_never_by_itself(
     process: Started, agent: sim.Agent, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
@@ -285,13 +295,22 @@ async def test_what_it_says_is_passed_on_byte_for_byte(process: Started) -> None
     assert b"\x00no end of line" in err
 
 
+async def test_two_streams_that_are_one_stay_in_order(tmp_path: Path) -> None:
+    script = "import os\nfor n in range(300): os.write(1 + n % 2, b'%d,' % n)"
+    one = await asyncio.create_subprocess_exec(
+        COMMAND, "run", "--", sys.executable, "-c", script,
+        stdout=PIPE, stderr=STDOUT, cwd=tmp_path, env={"PATH": os.environ["PATH"], "SIDECAR_LOG": "warning"} | FREE,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(one.communicate(), 10)
+    assert ",".join(map(str, range(300))) in out.decode()
+
+
 async def test_on_a_terminal_the_app_is_on_it(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     script = "import os; print('terminals:', [os.isatty(fd) for fd in (0, 1, 2)])"
     one = await asyncio.create_subprocess_exec(
-        COMMAND, "run", "--port", "0", "--", sys.executable, "-c", script,
-        stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "SIDECAR_EGRESS_PORT": "0", "SIDECAR_ADMIN_PORT": "0"},
+        COMMAND, "run", "--", sys.executable, "-c", script,
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env={"PATH": os.environ["PATH"]} | FREE,
     )  # fmt: skip
     os.close(theirs)
     assert await asyncio.wait_for(one.wait(), 10) == 0
