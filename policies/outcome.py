@@ -79,6 +79,7 @@ REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
     "unknown_agent": (404, "There is no agent of this name."),
     "no_such_call": (404, "There is no record of this call, or it is not yours."),
     "method_not_allowed": (405, "This path does not take this method."),
+    "head_timeout": (408, "The request's head did not arrive in time."),
     "body_timeout": (408, "The request's body stopped arriving."),
     "body_too_large": (413, "The body is larger than is allowed."),
     "uri_too_long": (414, "The request line is longer than is allowed."),

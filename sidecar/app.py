@@ -60,7 +60,7 @@ class Sidecar:
     ) -> None:
         """What the chat page tells of the demo, how many ports further a door may go, and the command of `run`."""
         self.settings = settings
-        trust.believe(settings.ca_file)
+        trust.believe(settings.authorities)
         self.guide, self.reach = guide, reach
         self.lifetime = Lifetime()
         self.agents: Snapshot = snapshot(settings)
@@ -226,6 +226,8 @@ class Sidecar:
                 keepers[door],
                 max_body=settings.max_body,
                 malformed=self.malformed,
+                sweep=self.sweep,
+                head_timeout=settings.head_timeout,
                 reach=self.reach,
             )
             await listener.open()

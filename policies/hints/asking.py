@@ -29,6 +29,7 @@ NEXT: Final[dict[str, str]] = {
     "unknown_agent": "`GET /agents` on the admin door lists the agents that are known.",
     "no_such_call": "The last 200 calls are kept: `GET /calls` on the admin door lists them.",
     "method_not_allowed": "The header Allow names the methods of this path.",
+    "head_timeout": "Send the whole head at once, or connect only when there is something to ask.",
     "body_timeout": "Send the body without pauses, or less of it.",
     "body_too_large": "Send less, or raise SIDECAR_MAX_BODY.",
     "uri_too_long": "Put what is long into the body.",

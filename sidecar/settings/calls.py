@@ -52,6 +52,9 @@ class Limits(Group):
     websocket_ping: Duration = setting(
         25.0, "How long a WebSocket may be silent before both sides get a ping; `0`: none is sent."
     )
+    head_timeout: Span = setting(
+        10.0, "From the first byte of a request to the end of its head.", "408 `head_timeout`."
+    )
     body_timeout: Span = setting(30.0, "How long a request's body may pause.", "408 `body_timeout`.")
     max_body: Size = setting(16 << 20, "The largest body of a chat.", "413 `body_too_large`.")
     max_answer: Size = setting(

@@ -32,8 +32,8 @@ def _defaults(settings: Settings, command: Command) -> Iterator[Default]:
         yield Default("host", "0.0.0.0", ON_THE_PLATFORM)
         if settings.app_port is not None:
             yield Default("port", settings.app_port, "DATABRICKS_APP_PORT")
-    if settings.cert_file:
-        yield Default("ca_file", settings.cert_file, "SSL_CERT_FILE")
+    if settings.openssl_authorities:
+        yield Default("authorities", settings.openssl_authorities, "SSL_CERT_FILE")
     if settings.frontend_url:
         yield Default("front_routes", (), "default with a frontend")
     if command == "run":

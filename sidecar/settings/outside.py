@@ -32,12 +32,13 @@ CertificateFile = Annotated[
 class Outside(Group):
     """Connections that leave"""
 
-    ca_file: CertificateFile | None = setting(
+    authorities: CertificateFile | None = setting(
         None,
         "Authorities that are believed over TLS beside the system's: by agents' connections, by the workspace's, "
         "and by databricks-sdk. By default those in the file that `SSL_CERT_FILE` names.",
         "502 `agent_tls_error`.",
+        name="SIDECAR_CA_FILE",
     )
-    cert_file: CertificateFile | None = setting(
+    openssl_authorities: CertificateFile | None = setting(
         None, "The same under OpenSSL's own name, where `SIDECAR_CA_FILE` is not set.", name="SSL_CERT_FILE"
     )

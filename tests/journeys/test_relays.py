@@ -1,9 +1,11 @@
 """Everything of an agent that is no chat: passed on as it is, under `/agents/<agent>/`."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from journeys.conftest import HELLO, Start
+from wire.hostile import Peer, serving
 from yarl import URL
 
 from sidecar import sim
@@ -65,3 +67,31 @@ async def test_relays_are_closed_where_a_plugin_would_not_see_them(
     assert (await closed.call(HELLO)).status == 200
     opened = await start(agent.url, MIDDLEWARE=f"{plugin}:nothing,default", RELAY="open")
     assert (await opened.http.get(f"{opened.egress}/agents/default/agent/info")).status == 200
+
+
+async def test_f09_an_upload_that_is_broken_in_the_middle_is_400_and_the_agent_is_left(start: Start) -> None:
+    left = asyncio.Event()
+
+    async def taking(peer: Peer) -> None:
+        await peer.reader.readuntil(b"3\r\nabc\r\n")
+        begun.set()
+        await peer.left()
+        left.set()
+
+    async with serving(taking) as server:
+        sidecar = await start(server.url)
+        begun = asyncio.Event()
+        egress = URL(sidecar.egress)
+        reader, writer = await asyncio.open_connection(egress.host, egress.port)
+        writer.write(
+            b"PUT /agents/default/file HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n"
+        )
+        await begun.wait()
+        writer.write(b"0x3\r\nabc\r\n")
+        answer = await asyncio.wait_for(reader.read(), 2)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'"error":"bad_request"' in answer
+        await asyncio.wait_for(left.wait(), 1)
+        assert not any(request.endswith(b"0\r\n\r\n") for request in server.requests)  # never a short success
+        writer.close()

@@ -208,7 +208,7 @@ def test_a_folder_is_no_file_of_authorities(tmp_path: Path) -> None:
 
 def test_our_own_variable_wins_over_openssls(certified, authority) -> None:
     given = {"SIDECAR_CA_FILE": str(authority.certificate), "SSL_CERT_FILE": str(certified().certificate)}
-    assert load({"AGENT_APP_URL": "http://127.0.0.1:1"} | given).ca_file == authority.certificate
+    assert load({"AGENT_APP_URL": "http://127.0.0.1:1"} | given).authorities == authority.certificate
 
 
 # --- the way there -----------------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-"""The listeners: aiohttp's server with our own limits, errors that reflect nothing, and a close in three steps.
-
-Everything that aiohttp keeps private and we rely on is named in `PRIVATE`, and a test looks for each of them.
-"""
+"""One door: aiohttp's low-level server with our own limits, and a close in three steps."""
 
 import asyncio
 import errno
@@ -9,93 +6,54 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-import orjson
-from aiohttp import http_exceptions, web
+from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_protocol import RequestHandler
 
-from policies import outcome
 from policies.agent import Door
+from sidecar.doors.connection import Connection
+from sidecar.sweep import Sweep
 
-PRIVATE: Final = (
-    (RequestHandler, "_drain_helper"),
-    (RequestHandler, "_manager"),
-    (RequestHandler, "_message_tail"),
-    (RequestHandler, "_task_handler"),
-    (RequestHandler, "connection_lost"),
-    (RequestHandler, "finish_response"),
-    (RequestHandler, "handle_error"),
-    (web.Server, "_connections"),
-)
 Handler = Callable[[web.BaseRequest], Awaitable[Any]]  # an answer: a response, or what stands for one
 
 # How long an idle connection is kept: the platform's own proxy idles at 90 s and must be the one to close.
 KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
 
 
-class Connection(RequestHandler):
-    """One caller's connection. What it sends that is no HTTP is answered in constant words, and never logged."""
-
-    handed_over = False
-
-    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
-        """The transport, which is another protocol's from now on, and what came behind the request.
-
-        `connection_lost` is to be called when it is gone. ConnectionError where it is gone already.
-        """
-        if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the caller is gone")
-        self.handed_over = True
-        early, self._message_tail = self._message_tail, b""
-        return self.transport, early
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self.handed_over:
-            self._task_handler = None  # the handler ends by itself, and is not to be cancelled before
-        super().connection_lost(exc)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun")
-        code = "internal_error" if status == 500 else _code(exc)
-        server = self._manager
-        if isinstance(server, Server):
-            server.malformed(code, exc if status == 500 else None)
-        response = web.Response(
-            status=outcome.status(code), body=orjson.dumps({"error": code}), content_type="application/json"
-        )
-        response.headers["Server"] = "sidecar"
-        response.force_close()
-        return response
-
-
-def _code(exc: BaseException | None) -> str:
-    if isinstance(exc, http_exceptions.LineTooLong):
-        return "uri_too_long" if "line" in str(exc.args[0])[:40].lower() else "headers_too_large"
-    return "bad_request"
-
-
 class Server(web.Server):
-    """aiohttp's low-level server, making our connections; a misspelt option is an error here, not a warning."""
+    """Makes our connections; a misspelt option is an error here, not a warning. Ticked by the sweep."""
 
     def __init__(
         self,
         handler: Handler,
         *,
         max_body: int,
+        head_timeout: float,
         malformed: Callable[[str, BaseException | None], None],
         **options: Any,
     ) -> None:
         super().__init__(handler, request_factory=self._request, handler_cancellation=True)
         self.max_body = max_body
         self.malformed = malformed
+        self.head_timeout = head_timeout
         self.options = options
+        self._heads: dict[
+            Connection, tuple[int, float]
+        ] = {}  # not complete: which of its connection, until when
+
+    def begun(self, connection: Connection) -> None:
+        count, _ = self._heads.get(connection, (-1, 0.0))
+        if count != connection.heads:
+            self._heads[connection] = (connection.heads, self._loop.time() + self.head_timeout)
+
+    def tick(self, now: float) -> None:
+        for connection, (count, until) in list(self._heads.items()):
+            if connection.heads != count or connection.transport is None:
+                del self._heads[connection]
+            elif now >= until:
+                del self._heads[connection]
+                if connection.awaiting_head:
+                    connection.too_slow()
 
     def _request(
         self,
@@ -114,7 +72,7 @@ class Server(web.Server):
 
 
 class Listener:
-    """One door: opens, stops accepting, lets go of idle connections, and at last closes all."""
+    """Opens, stops accepting, lets go of idle connections, and at last closes all."""
 
     def __init__(
         self,
@@ -125,11 +83,17 @@ class Listener:
         *,
         max_body: int,
         malformed: Callable[[Door, str, BaseException | None], None],
+        sweep: Sweep,
+        head_timeout: float = 10.0,
         reach: int = 0,
     ) -> None:
-        """`reach`: how many ports further may be tried where the port is taken."""
+        """`head_timeout`: seconds for a request's head from its first byte, apart from how long a connection idles.
+
+        `reach`: how many ports further may be tried where the port is taken.
+        """
         self.door, self.host, self.port = door, host, port
         self._handler, self._max_body, self._malformed = handler, max_body, malformed
+        self._sweep, self._head_timeout = sweep, head_timeout
         self._reach = reach
         self._listening: asyncio.Server | None = None
         self.moved_from: int | None = None  # the port that was taken
@@ -140,6 +104,7 @@ class Listener:
         self._server = Server(
             self._handler,
             max_body=self._max_body,
+            head_timeout=self._head_timeout,
             malformed=partial(self._malformed, self.door),
             access_log=None,
             keepalive_timeout=KEEPALIVE[self.door],
@@ -160,6 +125,7 @@ class Listener:
                 if not taken or self.port - wanted >= self._reach:
                     raise CannotListen(self.door, self.host, wanted, error) from error
                 self.port += 1
+        self._sweep.items.add(self._server)
         self.moved_from = wanted if 0 < wanted != self.port else None
         self.port = self._listening.sockets[0].getsockname()[1]
 
@@ -185,6 +151,7 @@ class Listener:
         """Close every connection, busy or not."""
         self.refuse()
         if self._server is not None:
+            self._sweep.items.discard(self._server)
             await self._server.shutdown(0.05)  # to aiohttp, 0 is for ever
 
 

@@ -1,0 +1,204 @@
+"""The doors: what of aiohttp they rely on, and how they meet callers that are slow, broken or too many."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sidecar.doors import PRIVATE, Listener
+from sidecar.sweep import Sweep
+
+Open = Callable[..., Awaitable[Listener]]
+ASKED = b"GET /one HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+class Door:
+    """A door that answers every request with its body, and what was said of it."""
+
+    def __init__(self) -> None:
+        self.malformed: list[str] = []
+        self.asked: list[str] = []
+        self.broken: list[type[BaseException]] = []
+        self.reached = asyncio.Event()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.asked.append(request.path)
+        self.reached.set()
+        try:
+            body = await request.content.read()
+        except web.RequestPayloadError as error:
+            self.broken.append(type(error))
+            return web.Response(status=400, body=b"broken")
+        if request.path == "/slow":
+            await asyncio.sleep(0.6)
+        return web.Response(body=body or b"fine")
+
+
+@pytest.fixture
+async def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+async def opened(door: Door) -> AsyncIterator[Open]:
+    sweep = Sweep(0.02)
+    sweep.start()
+    listeners = []
+
+    async def opening(**how: Any) -> Listener:
+        told: Callable[..., None] = lambda where, code, error: door.malformed.append(code)  # noqa: E731
+        more = {"max_body": 1 << 20, "malformed": told, "sweep": sweep}
+        listener = Listener("egress", "127.0.0.1", 0, door.handle, **more, **how)
+        await listener.open()
+        listeners.append(listener)
+        return listener
+
+    yield opening
+    for listener in listeners:
+        await listener.close()
+    sweep.stop()
+
+
+async def connected(listener: Listener) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", listener.port)
+
+
+@pytest.mark.parametrize(("owner", "name"), PRIVATE, ids=lambda value: getattr(value, "__name__", value))
+def test_what_aiohttp_keeps_private_is_where_we_look_for_it(owner: type, name: str) -> None:
+    assert hasattr(owner, name)
+
+
+async def test_an_option_that_aiohttp_does_not_know_is_an_error(opened: Open) -> None:
+    listener = await opened()
+    server = listener._server
+    assert server is not None
+    server.options["keepalive_timeot"] = 5
+    with pytest.raises(TypeError, match="keepalive_timeot"):
+        server()
+
+
+# --- D01: heads that do not end ----------------------------------------------------------------------------
+
+
+async def test_d01_a_head_that_does_not_end_is_408_and_closed(opened: Open, door: Door) -> None:
+    listener = await opened(head_timeout=0.2)
+    reader, writer = await connected(listener)
+    writer.write(ASKED[:-2])
+    answer = await asyncio.wait_for(reader.read(), 2)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert body == b'{"error":"head_timeout"}'
+    assert (door.asked, door.malformed) == ([], ["head_timeout"])
+    writer.close()
+
+
+async def test_d01_a_byte_now_and_then_does_not_prolong_it(opened: Open) -> None:
+    listener = await opened(head_timeout=0.3)
+    reader, writer = await connected(listener)
+    closed = asyncio.ensure_future(reader.readuntil(b'"head_timeout"}'))
+    began = asyncio.get_running_loop().time()
+    for byte in ASKED:
+        writer.write(bytes([byte]))
+        await asyncio.wait({closed}, timeout=0.03)
+        if closed.done():
+            break
+    assert closed.done()
+    assert (await closed).startswith(b"HTTP/1.1 408 ")
+    assert 0.2 < asyncio.get_running_loop().time() - began < 1
+    writer.close()
+
+
+async def test_a_head_in_pieces_within_its_time_is_served_and_the_next_has_its_own_time(
+    opened: Open, door: Door
+) -> None:
+    listener = await opened(head_timeout=0.3)
+    reader, writer = await connected(listener)
+    for _ in range(3):
+        writer.write(ASKED[:20])
+        await asyncio.sleep(0.15)  # three times this is more than one head has
+        writer.write(ASKED[20:])
+        assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200 ")
+    assert door.asked == ["/one"] * 3
+    writer.close()
+
+
+async def test_neither_idleness_nor_a_slow_body_nor_a_slow_answer_is_a_slow_head(
+    opened: Open, door: Door
+) -> None:
+    listener = await opened(head_timeout=0.1)
+    idle_reader, idle = await connected(listener)
+    reader, writer = await connected(listener)
+    writer.write(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
+    for piece in (b"ab", b"cd", b"ef"):
+        await asyncio.sleep(0.15)
+        writer.write(piece)
+    assert (await reader.readuntil(b"abcdef")).startswith(b"HTTP/1.1 200 ")
+    writer.write(ASKED.replace(b"/one", b"/slow"))
+    assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200 ")
+    idle.write(ASKED)
+    assert (await idle_reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200 ")
+    assert door.malformed == []
+    writer.close()
+    idle.close()
+
+
+async def test_d01_two_hundred_of_them_are_closed_while_others_are_served(opened: Open, door: Door) -> None:
+    listener = await opened(head_timeout=0.5)
+    slow = [await connected(listener) for _ in range(200)]
+    for _, writer in slow:
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ")
+    reader, writer = await connected(listener)
+    times = []
+    for _ in range(20):
+        began = asyncio.get_running_loop().time()
+        writer.write(ASKED)
+        await reader.readuntil(b"fine")
+        times.append(asyncio.get_running_loop().time() - began)
+        await asyncio.sleep(0.01)
+    answers = await asyncio.wait_for(asyncio.gather(*(one.read() for one, _ in slow)), 3)
+    assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in answers)
+    assert sorted(times)[10] < 0.05
+    assert door.malformed == ["head_timeout"] * 200
+    for _, one in (*slow, (reader, writer)):
+        one.close()
+
+
+# --- bodies that are broken in the middle ------------------------------------------------------------------
+
+UPLOAD = b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+BROKEN = (b"xyz\r\n", b"5\r\nhelloX", b"0x5\r\nhello\r\n", b"-1\r\n", b"5\nhello\r\n")
+
+
+@pytest.mark.parametrize("rest", BROKEN)
+async def test_f09_f10_a_chunk_that_is_none_breaks_the_body_at_once(
+    opened: Open, door: Door, rest: bytes
+) -> None:
+    listener = await opened()
+    reader, writer = await connected(listener)
+    writer.write(UPLOAD + b"3\r\nabc\r\n")
+    await door.reached.wait()
+    writer.write(rest)
+    answer = await asyncio.wait_for(reader.read(), 2)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert door.broken == [web.RequestPayloadError]
+    writer.close()
+
+
+async def test_f23_what_is_no_http_behind_a_whole_request_leaves_that_one_its_answer(
+    opened: Open, door: Door
+) -> None:
+    listener = await opened()
+    reader, writer = await connected(listener)
+    writer.write(ASKED.replace(b"/one", b"/slow"))
+    await door.reached.wait()
+    writer.write(b"NO HTTP\r\n\r\n" + ASKED)
+    answer = await asyncio.wait_for(reader.read(), 3)
+    assert re.findall(rb"HTTP/1\.\d (\d+)", answer) == [b"200", b"400"]
+    assert (door.asked, door.malformed) == (["/slow"], ["bad_request"])
+    writer.close()
