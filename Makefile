@@ -5,14 +5,14 @@ PYTHON ?= python3
 PY := .venv/bin/python
 LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
 FUZZ ?= 20
-PEERS = .peers/made .peers-mcp/made .peers-a2a/made .peers-a2a-0.3/made
+PEERS = .peers/made .peers-deploy/made .peers-mcp/made .peers-a2a/made .peers-a2a-0.3/made
 
 say = @printf '· %s\n' '$(1)'
 # uv is fast; pip is asked where uv does not find the way to the packages (an index that only pip is told of).
 install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
 	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
 
-.PHONY: help demo test check verify bench wheel image peers askpeers record lock docs fuzz soak coverage format clean
+.PHONY: help demo test check verify bench wheel image deploy status stop start destroy peers askpeers record lock docs fuzz soak coverage format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -47,7 +47,7 @@ bench: .venv/dev ## the table of docs/performance.md, on this machine; ARGS=--fr
 	@$(PY) -m bench $(ARGS)
 
 fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
-	@FUZZ=$(FUZZ) $(PY) -m pytest -p tests.fuzz -m hypothesis $(T)
+	@FUZZ=$(FUZZ) $(PY) -m pytest -p tests.fuzz -m hypothesis -o faulthandler_timeout=0 $(T)
 
 soak: .venv/dev ## 50,000 calls of 200 users at once, then ten minutes on the wire; ARGS="--calls 0 --minutes 1"
 	@PYTHONPATH=.:tests $(PY) -m soak $(ARGS) >/dev/null
@@ -62,12 +62,21 @@ wheel: .venv/dev ## dist/*.whl and dist/*.tar.gz, the same bytes each time
 image: ## builds the Dockerfile without a container engine, and starts it (Debian, root)
 	@.ci/image
 
+deploy: wheel ## to Databricks Apps: make deploy AGENT=<agent app> [SOURCE=<folder with app.yaml>] [NAME=] [PROFILE=]
+status: ## how the deployed app is: its state, address, principal and resource; [NAME=] [PROFILE=]
+stop: ## stops the deployed app, which keeps its address and its principal
+start: ## starts it again
+destroy: ## deletes it and its principal, for good: make destroy CONFIRM=<its name>
+
+deploy status stop start destroy:
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) deploy/databricks/app.py $@
+
 lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) pyproject.toml -o requirements.lock
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
 	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
 	@$(LOCK) $(UP) tests/peers/peers.in -o tests/peers/peers.lock
-	@for each in mcp a2a a2a-0.3; do $(LOCK) $(UP) tests/peers/$$each.in -o tests/peers/$$each.lock; done
+	@for each in deploy mcp a2a a2a-0.3; do $(LOCK) $(UP) tests/peers/$$each.in -o tests/peers/$$each.lock; done
 
 peers: $(PEERS) ## the environments of the real peers that the tests talk to
 
