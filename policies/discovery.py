@@ -31,11 +31,15 @@ class Address(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """The workspace we belong to: its origin, its id, and whether we hold credentials for it."""
+    """The workspace we belong to: its origin, its id, and whether we hold credentials for it.
+
+    `developed`: the user's token is a developer's own (SIDECAR_DEV_TOKEN), which goes less far.
+    """
 
     origin: str | None = None
     id: str | None = None
     credentials: bool = False
+    developed: bool = False
 
 
 class Trust(NamedTuple):
@@ -123,10 +127,18 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust:
     """Whether an agent that stands in the settings may be told who the user is."""
-    if app_name(url) and explicit is None:
+    if explicit is None or (explicit and workspace.developed):
+        found = _placed(url, workspace)
+        if explicit and not found.given:
+            return Trust(False, f"SIDECAR_DEV_TOKEN does not go so far, and {found.why}")
+        return found
+    return Trust(explicit, f"TRUSTED={'true' if explicit else 'false'} says so")
+
+
+def _placed(url: str, workspace: Workspace) -> Trust:
+    """The same, by where it is alone."""
+    if app_name(url):
         return Trust(False, "the workspace has yet to say where it is")
-    if explicit is not None:
-        return Trust(explicit, f"TRUSTED={'true' if explicit else 'false'} says so")
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_loopback(host):
@@ -138,6 +150,10 @@ def trust(url: str, workspace: Workspace, explicit: bool | None = None) -> Trust
         return Trust(False, "its host is not this machine, the workspace, or under a known apps domain")
     if parts.scheme != "https":
         return Trust(False, f"it is under {domain}, but not https")
+    if not workspace.id and workspace.developed:
+        return Trust(
+            False, "SIDECAR_DEV_TOKEN goes to this workspace only, and no DATABRICKS_WORKSPACE_ID says which"
+        )
     if not workspace.id:
         return Trust(True, f"it is https under {domain}, and no DATABRICKS_WORKSPACE_ID narrows that")
     # `<app>-<workspace id>`: who names an app of another workspace chooses how this begins, never its end.

@@ -12,6 +12,7 @@ from policies.outcome import Ending
 from policies.refusal import Refusal
 from sidecar.answer import Answer
 from sidecar.telemetry import Record, Telemetry
+from sidecar.wire.arriving import Arriving
 
 
 class Telling:
@@ -62,8 +63,8 @@ class Telling:
         answer.head(reply.status, self.told(call, reply), length(call, reply))
         answer.watch = stream.watch
         try:
-            if call.wants_stream is None and answers.is_sse(reply.headers.get("Content-Type", "")):
-                answer.open()  # who subscribes to events is told so at once, however long they may be in coming
+            if call.wants_stream is None and not (isinstance(stream, Arriving) and stream.at_hand):
+                answer.open()  # a relay's head is told at once, however long its body may be in coming
             await stream.pump(answer)
         except Refusal as refusal:
             await self.last_word(answer, call, refusal)

@@ -26,7 +26,7 @@ class Towards:
             believed=caller.believed and not self.played,
             peer=request.remote,
             request_id=own(request_id),
-            played=self._played(caller) if self.played else (),
+            played=self.told_of(caller) if self.played else (),
         )
         return Call(
             self._agent if self._agent.url == self.frontend.url else self._there(),
@@ -44,7 +44,8 @@ class Towards:
         self._agent = self._agent._replace(url=self.frontend.url)
         return self._agent
 
-    def _played(self, caller: Caller) -> Pairs:
+    def told_of(self, caller: Caller) -> Pairs:
+        """Who is played, to the app; the token only where that is on this machine."""
         here = discovery.is_loopback(urlsplit(self.frontend.url).hostname or "")
         token = caller.token.reveal() if caller.token and here else None
         return forwarded.played(caller.email or "", self.workspace, token)

@@ -67,7 +67,8 @@ class Settings(BaseSettings, Doors, Believed, Beside, Finding, Chain, Limits, Te
         """What decides on trust, and on the credential that `auto` means."""
         principal = self.client_id and self.client_secret
         held = bool(self.profile or (self.workspace_host and (principal or self.workspace_token)))
-        return discovery.Workspace(self.workspace_host, self.workspace_id, held)
+        developed = self.dev_token is not None
+        return discovery.Workspace(self.workspace_host, self.workspace_id, held, developed)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ def credentials(settings: Settings, agents: Iterable[Agent]) -> dict[str, Creden
                 basic=block.client_auth == "basic",
             )
     if settings.dev_token:
-        profile_file = settings.profile_file or ""
-        found[USER] = Credential("SIDECAR_DEV_USER", profile=settings.dev_token, config_file=profile_file)
+        profile, profile_file = settings.dev_token.removeprefix("profile:"), settings.profile_file or ""
+        found[USER] = Credential("SIDECAR_DEV_USER", profile=profile, config_file=profile_file)
     if own is not None and (settings.uc_discovery or any(app_name(agent.url) for agent in agents)):
         found[APP] = own
     return found

@@ -60,6 +60,11 @@ class Arriving:
         self._over, self._error = True, error
         self._wake()
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is something to read, be it the end, without waiting."""
+        return bool(self._held) or self._over
+
     def _wake(self) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)

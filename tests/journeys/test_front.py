@@ -240,6 +240,14 @@ async def test_an_event_stream_comes_through_byte_by_byte_and_when_it_is_sent(
     assert await answer.content.read() == b""
 
 
+async def test_a_head_does_not_wait_for_its_body(beside: Running, app: App) -> None:
+    answer = await beside.http.get(f"{beside.front}/steps?type=text/plain")
+    assert answer.status == 200  # before the app has said a word
+    app.steps.put_nowait(b"at last")
+    app.steps.put_nowait(None)
+    assert await answer.text() == "at last"
+
+
 async def test_whoever_leaves_is_left_by_the_app_too(beside: Running, app: App) -> None:
     asking = asyncio.create_task(beside.http.get(f"{beside.front}/slow"))
     await app.begun.wait()
@@ -322,18 +330,20 @@ async def test_a_preflight_of_an_origin_in_the_settings_is_ours_on_our_routes_on
 
 
 async def test_an_id_is_the_callers_for_the_app_for_the_answer_and_in_the_log(
-    beside: Running, app: App, capfd: pytest.CaptureFixture[str]
+    start: Start, agent: sim.Agent, app: App, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = await beside.http.get(f"{beside.front}/x?secret=canary", headers={"x-request-id": "abc"})
+    sidecar = await start(agent.url, FRONTEND_URL=app.url, LOG="debug")
+    named = {"x-request-id": "abc"}
+    answer = await sidecar.http.get(f"{sidecar.front}/x?secret=canary", headers=named)
     assert (answer.headers["x-request-id"], app.header("x-request-id")) == ("abc", "abc")
-    unnamed = await beside.http.get(f"{beside.front}/x")
+    unnamed = await sidecar.http.get(f"{sidecar.front}/x")
     assert unnamed.headers["x-request-id"] == app.header("x-request-id")
-    app.port and await app.port.close()
-    await beside.http.get(f"{beside.front}/half", headers={"x-request-id": "def"})
-    beside.app.telemetry.flush()
-    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert all("canary" not in str(line) for line in lines)
-    assert [line["route"] for line in lines if line["request_id"] == "def/front"] in ([], ["frontend"])
+    sidecar.app.telemetry.flush()
+    told = capfd.readouterr().out
+    first, second = (json.loads(line) for line in told.splitlines() if '"front"' in line)
+    assert (first["request_id"], first["route"], first["level"]) == ("abc/front", "frontend", "debug")
+    assert second["request_id"] == f"{app.header('x-request-id')}/front"
+    assert "canary" not in told
 
 
 async def test_requests_to_the_app_are_counted_by_how_they_ended_and_by_nothing_else(

@@ -248,6 +248,27 @@ def test_an_agent_is_trusted_because(url: str, why: str) -> None:
     assert trust(url, HOME) == Trust(True, why)
 
 
+@pytest.mark.parametrize(
+    ("url", "workspace", "told"),
+    [
+        ("http://127.0.0.1:9000", HOME, True),
+        ("https://dbc-1.cloud.databricks.com/serving", HOME, True),
+        (APP, HOME, True),
+        (APP, HOME._replace(id=None), False),  # which workspace's app it is, nobody can say
+        ("https://a-4.aws.databricksapps.com", HOME, False),
+        ("https://agents.example.org", HOME, False),
+    ],
+)
+@pytest.mark.parametrize("explicit", [None, True])
+def test_a_developers_own_token_goes_to_this_machine_and_this_workspace_whatever_else_is_trusted(
+    url: str, workspace: Workspace, told: bool, explicit: bool | None
+) -> None:
+    given, why = trust(url, workspace._replace(developed=True), explicit)
+    assert given is told
+    assert given or explicit is None or "SIDECAR_DEV_TOKEN" in why
+    assert trust(url, workspace._replace(developed=True), False).given is False
+
+
 FOREIGN = "its host is not this machine, the workspace, or under a known apps domain"
 OTHER = "it is under databricksapps.com, but not an app of workspace 7711"
 
