@@ -71,6 +71,15 @@ destroy: ## deletes it and its principal, for good: make destroy CONFIRM=<its na
 deploy status stop start destroy:
 	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) deploy/databricks/app.py $@
 
+deploy: wheel ## to Databricks Apps: make deploy AGENT=<agent app> [SOURCE=<folder with app.yaml>] [NAME=] [PROFILE=]
+status: ## how the deployed app is: its state, address, principal and resource; [NAME=] [PROFILE=]
+stop: ## stops the deployed app, which keeps its address and its principal
+start: ## starts it again
+destroy: ## deletes it and its principal, for good: make destroy CONFIRM=<its name>
+
+deploy status stop start destroy:
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) deploy/databricks/app.py $@
+
 lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) pyproject.toml -o requirements.lock
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
