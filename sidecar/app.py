@@ -228,6 +228,7 @@ class Sidecar:
                 malformed=self.malformed,
                 sweep=self.sweep,
                 head_timeout=settings.head_timeout,
+                warn=self.warn,
                 reach=self.reach,
             )
             await listener.open()

@@ -29,6 +29,16 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
     ),
     "overloaded": (
         Cause(
+            says("files"),
+            "This process has as many files and connections open as it may.",
+            "Raise the limit (`ulimit -n`, LimitNOFILE=, --ulimit nofile=), or run another replica.",
+        ),
+        Cause(
+            says("in use"),
+            "As many calls to {agent} are open as may be{because}.",
+            "Try again when Retry-After says, or run another replica.",
+        ),
+        Cause(
             always,
             "As many calls are waiting as SIDECAR_WAITING allows.",
             "Try again when Retry-After says; raise SIDECAR_WAITING, or run another replica.",

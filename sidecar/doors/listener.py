@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import resource
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -20,6 +21,14 @@ Handler = Callable[[web.BaseRequest], Awaitable[Any]]  # an answer: a response, 
 KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
 
 
+SPARE: Final = 16  # files that are left when it is said
+QUIET: Final = 60.0  # seconds before it is said again
+CROWDED: Final = (
+    "nearly as many files and connections are open as may be, and more will be turned away: raise the limit "
+    "(ulimit -n, LimitNOFILE=, --ulimit nofile=), or run another replica"
+)
+
+
 class Server(web.Server):
     """Makes our connections; a misspelt option is an error here, not a warning. Ticked by the sweep."""
 
@@ -30,16 +39,29 @@ class Server(web.Server):
         max_body: int,
         head_timeout: float,
         malformed: Callable[[str, BaseException | None], None],
+        warn: Callable[[str], None],
         **options: Any,
     ) -> None:
         super().__init__(handler, request_factory=self._request, handler_cancellation=True)
         self.max_body = max_body
-        self.malformed = malformed
+        self.malformed, self._warn = malformed, warn
         self.head_timeout = head_timeout
         self.options = options
+        self._crowded = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
+        self._quiet_until = 0.0
         self._heads: dict[
             Connection, tuple[int, float]
         ] = {}  # not complete: which of its connection, until when
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """The lowest number that is free is the next file's: a high one says that few are left."""
+        super().connection_made(handler, transport)
+        if (
+            transport.get_extra_info("socket").fileno() >= self._crowded
+            and self._loop.time() >= self._quiet_until
+        ):
+            self._quiet_until = self._loop.time() + QUIET
+            self._warn(CROWDED)
 
     def begun(self, connection: Connection) -> None:
         count, _ = self._heads.get(connection, (-1, 0.0))
@@ -84,6 +106,7 @@ class Listener:
         max_body: int,
         malformed: Callable[[Door, str, BaseException | None], None],
         sweep: Sweep,
+        warn: Callable[[str], None],
         head_timeout: float = 10.0,
         reach: int = 0,
     ) -> None:
@@ -93,7 +116,7 @@ class Listener:
         """
         self.door, self.host, self.port = door, host, port
         self._handler, self._max_body, self._malformed = handler, max_body, malformed
-        self._sweep, self._head_timeout = sweep, head_timeout
+        self._sweep, self._warn, self._head_timeout = sweep, warn, head_timeout
         self._reach = reach
         self._listening: asyncio.Server | None = None
         self.moved_from: int | None = None  # the port that was taken
@@ -106,6 +129,7 @@ class Listener:
             max_body=self._max_body,
             head_timeout=self._head_timeout,
             malformed=partial(self._malformed, self.door),
+            warn=self._warn,
             access_log=None,
             keepalive_timeout=KEEPALIVE[self.door],
             max_line_size=16 << 10,

@@ -103,6 +103,8 @@ def unreachable(error: OSError | RuntimeError) -> Fault:
     number = getattr(error, "errno", None)
     if number == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):
         return Fault("agent_unreachable", "refused")
+    if number in (errno.EMFILE, errno.ENFILE) or f"[Errno {errno.EMFILE}]" in str(error):
+        return Fault("overloaded", "no files left")
     if number == errno.ETIMEDOUT:
         return Fault("agent_connect_timeout")
     return Fault("agent_unreachable", os.strerror(number).lower() if number else "")

@@ -43,9 +43,7 @@ def told(fault: Fault, agent: Agent, sent: Sent, *, stale: bool = False, proxied
         code, begin = OF_THE_FRONTEND.get(code, (code, ""))
         reason = begin + reason
     detail, hint = hints.explain(code, agent=agent, reason=reason)
-    if code == "overloaded":
-        detail = f"{fault.reason} {detail}"
-    elif proxied and code in UNREACHED and agent.url.startswith("https:"):
+    if proxied and code in UNREACHED and agent.url.startswith("https:"):
         hint = (hint or "") + PROXIED
     later = 1 if code == "overloaded" else None
     return Refusal(status(code), code, detail=detail, hint=hint, sent=sent, stale=stale, retry_after=later)

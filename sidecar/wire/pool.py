@@ -70,7 +70,7 @@ class Pool:
 
     async def _turn(self, connection: Connection) -> Connection | None:
         """Wait for one that is given back, or for leave to open this one (None)."""
-        busy = Fault("overloaded", f"All {self.connections} connections to the agent are in use.")
+        busy = Fault("overloaded", f"all {self.connections} connections are in use")
         if len(self.waiters) >= self.waiting:
             raise busy
         turn: Turn = asyncio.get_running_loop().create_future()

@@ -143,6 +143,8 @@ CASES = [
     Case("credential_unavailable", "in time", "$DATABRICKS_HOST/oidc", APP, reason="timeout"),
     Case("credential_unavailable", "(unreachable)", "/readyz", APP, reason="unreachable"),
     Case("overloaded", "SIDECAR_WAITING", "Retry-After"),
+    Case("overloaded", "as many files", "ulimit -n", reason="no files left"),
+    Case("overloaded", "(all 9 connections are in use)", "replica", reason="all 9 connections are in use"),
     Case("relay_closed", "SIDECAR_MIDDLEWARE", "SIDECAR_RELAY=open"),
     Case("draining", "ending", "Try again"),
     Case("loop_detected", "SIDECAR_AGENTS__WEATHER_2__URL leads back", "own address", APP),

@@ -2,11 +2,15 @@
 
 import asyncio
 import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from journeys.process import Started, starting
 
 from sidecar.doors import PRIVATE, Listener
 from sidecar.sweep import Sweep
@@ -23,6 +27,7 @@ class Door:
         self.asked: list[str] = []
         self.broken: list[type[BaseException]] = []
         self.reached = asyncio.Event()
+        self.warnings: list[str] = []
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(request.path)
@@ -50,7 +55,7 @@ async def opened(door: Door) -> AsyncIterator[Open]:
 
     async def opening(**how: Any) -> Listener:
         told: Callable[..., None] = lambda where, code, error: door.malformed.append(code)  # noqa: E731
-        more = {"max_body": 1 << 20, "malformed": told, "sweep": sweep}
+        more = {"max_body": 1 << 20, "malformed": told, "sweep": sweep, "warn": door.warnings.append}
         listener = Listener("egress", "127.0.0.1", 0, door.handle, **more, **how)
         await listener.open()
         listeners.append(listener)
@@ -60,6 +65,12 @@ async def opened(door: Door) -> AsyncIterator[Open]:
     for listener in listeners:
         await listener.close()
     sweep.stop()
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Started]:
+    async with starting(tmp_path) as started:
+        yield started
 
 
 async def connected(listener: Listener) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -202,3 +213,52 @@ async def test_f23_what_is_no_http_behind_a_whole_request_leaves_that_one_its_an
     assert re.findall(rb"HTTP/1\.\d (\d+)", answer) == [b"200", b"400"]
     assert (door.asked, door.malformed) == (["/slow"], ["bad_request"])
     writer.close()
+
+
+# --- D10: no files left ------------------------------------------------------------------------------------
+
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+CLIENT = """
+import socket, sys
+port = int(sys.argv[1])
+asked = b"GET /agents/nobody/x HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n"
+
+def answered(one):
+    one.settimeout(5)
+    try:
+        one.sendall(asked)
+        return one.recv(100).startswith(b"HTTP/1.1")
+    except OSError:
+        return False
+
+many = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+print(sum(map(answered, many)))
+for one in many:
+    one.close()
+print(any(answered(socket.create_connection(("127.0.0.1", port))) for _ in range(20)))
+"""
+
+
+async def test_d10_without_files_some_are_turned_away_the_operator_is_told_once_and_it_passes(
+    process: Started, tmp_path: Path
+) -> None:
+    limited = tmp_path / "limited.py"
+    limited.write_text(LIMITED)
+    by = f"{sys.executable} {limited}"
+    one = await (await process("serve", by=by, AGENT_APP_URL="http://127.0.0.1:1")).ready()
+    port = one.doors["egress"].rpartition(":")[2]
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CLIENT, port, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asyncio.wait_for(client.communicate(), 20)
+    served, again = said.decode().split()
+    assert 10 < int(served) < 64
+    assert again == "True"
+    one.signal(signal.SIGTERM)
+    log, _ = await asyncio.wait_for(one.process.communicate(), 15)
+    assert log.decode().count("nearly as many files and connections are open as may be") == 1
+    assert one.process.returncode == 0
