@@ -24,7 +24,7 @@ from policies.refusal import Refusal
 
 STREAM: Final = b"".join(b"data: %d\n\n" % number for number in range(20))
 PIECES: Final = 40
-LIMITS: Final = {"connect": 0.5, "first_byte": 0.4, "gap": 0.4, "total": 0.7}
+LIMITS: Final = {"connect": 1.0, "first_byte": 0.7, "gap": 0.7, "total": 1.2}
 IN_TIME: Final = 5.0  # seconds: the longest of these, and a machine that is busy
 
 # What comes of each kind of traffic, and (where it is spoilt only after a while) how many bytes pass before.

@@ -122,7 +122,9 @@ class Proxy:
         toxic = TOXICS.get(self.toxic, nothing)
         ways = [
             asyncio.create_task(flow(up, toxic if self.direction == "up" else nothing)),
-            asyncio.create_task(flow(down, toxic if self.direction == "down" else nothing)),
+            asyncio.create_task(
+                flow(down, toxic if self.direction == "down" else nothing, mute=toxic is timeout)
+            ),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -136,12 +138,14 @@ class Proxy:
                 side.close()
 
 
-async def flow(pipe: Pipe, toxic: Toxic) -> None:
-    """Until one side closes, or the toxic ends it."""
+async def flow(pipe: Pipe, toxic: Toxic, *, mute: bool = False) -> None:
+    """Until one side closes, or the toxic ends it. `mute`: that it has closed is not told either."""
     with suppress(ConnectionError):
         while data := await pipe.come.read(65536):
             if not await toxic(pipe, data):
                 return
+    if mute:
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager
