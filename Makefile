@@ -12,7 +12,7 @@ say = @printf '· %s\n' '$(1)'
 install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
 	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
 
-.PHONY: help demo test check verify bench wheel image deploy status stop start destroy peers askpeers record lock docs fuzz soak coverage format clean
+.PHONY: help demo test check verify bench wheel image deploy status stop start destroy peers askpeers record lock docs fuzz soak examples try coverage format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -52,6 +52,12 @@ fuzz: .venv/dev ## the property tests alone, with FUZZ=20 times the examples
 soak: .venv/dev ## 50,000 calls of 200 users at once, then ten minutes on the wire; ARGS="--calls 0 --minutes 1"
 	@PYTHONPATH=.:tests $(PY) -m soak $(ARGS) >/dev/null
 
+examples: .venv/dev ## every example, straight at an agent and beside the sidecar, in environments of their own
+	@$(PY) -m pytest -m examples tests/examples
+
+try: .venv/made ## one example in a browser: make try EXAMPLE=streamlit [ARGS=--straight]; without a name it lists them
+	@$(PY) examples/trial.py $(or $(EXAMPLE),--help) $(ARGS)
+
 coverage: .venv/dev $(PEERS) ## the tests, with what they leave out
 	@$(PY) -m pytest $(or $(T),tests) --cov --cov-report=term-missing:skip-covered
 
@@ -61,15 +67,6 @@ wheel: .venv/dev ## dist/*.whl and dist/*.tar.gz, the same bytes each time
 
 image: ## builds the Dockerfile without a container engine, and starts it (Debian, root)
 	@.ci/image
-
-deploy: wheel ## to Databricks Apps: make deploy AGENT=<agent app> [SOURCE=<folder with app.yaml>] [NAME=] [PROFILE=]
-status: ## how the deployed app is: its state, address, principal and resource; [NAME=] [PROFILE=]
-stop: ## stops the deployed app, which keeps its address and its principal
-start: ## starts it again
-destroy: ## deletes it and its principal, for good: make destroy CONFIRM=<its name>
-
-deploy status stop start destroy:
-	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) deploy/databricks/app.py $@
 
 deploy: wheel ## to Databricks Apps: make deploy AGENT=<agent app> [SOURCE=<folder with app.yaml>] [NAME=] [PROFILE=]
 status: ## how the deployed app is: its state, address, principal and resource; [NAME=] [PROFILE=]
@@ -96,6 +93,7 @@ record: .venv/dev .peers/made ## records anew what the real peers answer, into t
 	@PYTHONPATH=tests $(PY) -m peers.record
 
 clean: ## take away all that make made
+	rm -rf examples/*/.venv examples/*/node_modules examples/*/dist
 	rm -rf .venv .peers .peers-* .bench .node dist test-output .hypothesis .coverage .coverage.* .mypy_cache .ruff_cache \
 		.pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,7 +33,7 @@ def command(name: str) -> list[str]:
 def variables(name: str) -> dict[str, str]:
     """The fixed variables of app.yaml."""
     text = (HERE / name / "app.yaml").read_text()
-    return {key: value for key, value in re.findall(r'- name: (\w+)\n\s+value: "(.*)"', text)}
+    return dict(re.findall(r'- name: (\w+)\n\s+value: "(.*)"', text))
 
 
 def prepared(name: str, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
@@ -47,7 +47,9 @@ def prepared(name: str, say: Callable[[str], None] = lambda _: None) -> dict[str
         say(f"installing what {name} needs (once)")
         if wanted.suffix == ".lock":
             install(ours / "uv", "venv", "-q", "--clear", "--python", sys.executable, folder / ".venv")
-            install(ours / "uv", "pip", "install", "-q", "--python", folder / ".venv", "--no-deps", "-r", wanted)
+            install(
+                ours / "uv", "pip", "install", "-q", "--python", folder / ".venv", "--no-deps", "-r", wanted
+            )
         else:
             npm = shutil.which("npm") or sys.exit("npm is not installed (Debian package: npm)")
             install(npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent", cwd=folder)
@@ -61,7 +63,9 @@ def prepared(name: str, say: Callable[[str], None] = lambda _: None) -> dict[str
 
 
 def install(*command: object, cwd: Path | None = None) -> None:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
 
@@ -71,8 +75,10 @@ async def tried(name: str, *, straight: bool, port: int) -> int:
 
     environ = prepared(name, lambda text: print(f"· {text}", flush=True))
     run = command(name)
-    async with sim.agent(always="slow 0.2 drip 0.02") as agent:
+    async with sim.agent(always="slow 0.2 drip 0.02") as agent, sim.workspace() as workspace:
         environ |= {"AGENT_APP_URL": agent.url}
+        if name == "appkit":  # does not start without its service principal
+            environ |= workspace.environment | {"NODE_ENV": "production"}
         if straight:
             run = run[run.index("--") + 1 :]
             environ |= dict.fromkeys(PORTS, str(port))

@@ -19,7 +19,11 @@ def page() -> Response:
 def chat() -> Response:
     headers = {name: request.headers[name] for name in ABOUT_THE_USER if name in request.headers}
     answer = requests.post(
-        f"{os.environ['AGENT_APP_URL']}/invocations", json=request.json, headers=headers, stream=True, timeout=120
+        f"{os.environ['AGENT_APP_URL']}/invocations",
+        json=request.json,
+        headers=headers,
+        stream=True,
+        timeout=120,
     )
     told = answer.raw.stream(decode_content=True)  # as it arrives, not in blocks
     return Response(told, answer.status_code, content_type=answer.headers.get("content-type"))

@@ -15,7 +15,9 @@ ABOUT_THE_USER = ("x-forwarded-access-token", "x-forwarded-email")
 def told(message: dict[str, Any], history: list[dict[str, Any]], request: gr.Request) -> Iterator[str]:
     """The agent's words so far, each time there are more."""
     headers = {name: request.headers[name] for name in ABOUT_THE_USER if name in request.headers}
-    text = message["text"] + "".join(f"\n{Path(file).stat().st_size} bytes came along" for file in message["files"])
+    text = message["text"] + "".join(
+        f"\n{Path(file).stat().st_size} bytes came along" for file in message["files"]
+    )
     asked = {"input": [{"role": "user", "content": text}], "stream": True}
     url = f"{os.environ['AGENT_APP_URL']}/invocations"
     with httpx.stream("POST", url, json=asked, headers=headers, timeout=120) as answer:

@@ -1,16 +1,15 @@
 """Each example as it lies there: straight at an agent, and beside the sidecar by the one line of its app.yaml."""
 
 import asyncio
-import importlib.util
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import ModuleType
 from typing import Any
 
 import aiohttp
 import pytest
+import trial
 from journeys import hook
 from journeys.browser import chromium
 from needs import ROOT, need
@@ -30,18 +29,6 @@ SIDECAR = {
     "SIDECAR_AGENTS__DEFAULT__TOKEN": "the-apps-own",
 }
 ROUTED = ["appkit", "fastapi", "flask", "http-proxy", "vite"]  # with an /api/chat of their own
-
-
-def trial() -> ModuleType:
-    """examples/trial.py."""
-    spec = importlib.util.spec_from_file_location("trial", ROOT / "examples/trial.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TRIAL = trial()
 
 
 def free_port() -> int:
@@ -79,17 +66,17 @@ async def up(url: str) -> None:
 @asynccontextmanager
 async def running(name: str, *, straight: bool) -> AsyncIterator[App]:
     """The example, with its own files and its own command; without `sidecar run --` where it goes straight."""
-    environ = TRIAL.prepared(name)
+    environ = trial.prepared(name)
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(sim.agent())
         workspace = await stack.enter_async_context(sim.workspace())
-        command, port = TRIAL.command(name), free_port()
+        command, port = trial.command(name), free_port()
         environ |= {"AGENT_APP_URL": agent.url, "NODE_ENV": "production"}
         if name == "appkit":  # does not start without its service principal
             environ |= workspace.environment
         if straight:
             command = command[command.index("--") + 1 :]
-            ports = (*TRIAL.PORTS, "DATABRICKS_APP_PORT")
+            ports = (*trial.PORTS, "DATABRICKS_APP_PORT")
             environ |= dict.fromkeys(ports, str(port)) | {"FLASK_RUN_HOST": "127.0.0.1"}
         else:
             environ |= SIDECAR | {"SIDECAR_PORT": str(port)}
@@ -114,7 +101,9 @@ def asked(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ROUTED)
-async def test_x07_a_chat_arrives_piece_by_piece_and_its_agent_knows_for_whom(name: str, straight: bool) -> None:
+async def test_x07_a_chat_arrives_piece_by_piece_and_its_agent_knows_for_whom(
+    name: str, straight: bool
+) -> None:
     if name in ("appkit", "http-proxy", "vite"):
         need("npm")
     async with running(name, straight=straight) as app, aiohttp.ClientSession() as http:
@@ -155,7 +144,10 @@ async def test_x07_streamlit_talks_over_its_websocket_and_takes_a_file(page: Pag
         await expect(told).to_contain_text("1000000 bytes came along")
     if not straight:
         assert app.seen["authorization"] == "Bearer the-apps-own"
-        assert (app.seen["x-app-user-email"], app.seen["x-forwarded-access-token"]) == ("ada@example.org", TOKEN)
+        assert (app.seen["x-app-user-email"], app.seen["x-forwarded-access-token"]) == (
+            "ada@example.org",
+            TOKEN,
+        )
 
 
 async def test_x07_gradio_talks_and_takes_a_file(page: Page, straight: bool) -> None:
@@ -175,4 +167,7 @@ async def test_x07_gradio_talks_and_takes_a_file(page: Page, straight: bool) -> 
         await expect(told).to_contain_text("1000000 bytes came along", timeout=20_000)
     if not straight:
         assert app.seen["authorization"] == "Bearer the-apps-own"
-        assert (app.seen["x-app-user-email"], app.seen["x-forwarded-access-token"]) == ("ada@example.org", TOKEN)
+        assert (app.seen["x-app-user-email"], app.seen["x-forwarded-access-token"]) == (
+            "ada@example.org",
+            TOKEN,
+        )

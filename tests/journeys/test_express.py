@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 from journeys import hook, node
 from journeys.browser import chromium
 from journeys.conftest import Start
-from journeys.process import COMMAND
+from journeys.process import starting
 from needs import need
 
 from sidecar import sim
@@ -265,58 +263,37 @@ async def test_b02_the_handler_itself_refuses_what_is_no_chat_and_a_missing_addr
 # --- both, as the platform starts them --------------------------------------------------------------------
 
 
-@pytest.fixture
-def both(files: Path, agent: sim.Agent) -> dict[str, str]:
-    """What is to be set for start.sh here: two free ports, and the command's folder first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    path = f"{Path(COMMAND).parent}:{need('node').parent}:/usr/bin:/bin"
-    return {"AGENT_APP_URL": agent.url, "SIDECAR_EGRESS_PORT": port, "SIDECAR_ADMIN_PORT": "0", "PATH": path}
+# --- as a Databricks app ----------------------------------------------------------------------------------
 
 
-def command(files: Path) -> list[str]:
-    line = re.search(r"^command: (\[.*\])$", (files / "app.yaml").read_text(), re.MULTILINE)
-    assert line is not None
-    return list(json.loads(line[1]))
-
-
-async def test_app_yaml_starts_the_app_and_the_sidecar_beside_it(
-    files: Path, express: Served, agent: sim.Agent, both: dict[str, str]
-) -> None:
-    app = await express(*command(files), **both)
-    answer = await app.chat(hook.asks("hello there"), **USER)
-    assert await hook.shown(answer) == ["You ", "said: ", "hello ", "there"]
-    assert agent.last.headers["x-app-user-email"] == "ada@example.org"
-    async with app.http.post(
-        f"http://127.0.0.1:{both['SIDECAR_EGRESS_PORT']}/invocations", json={}
-    ) as stranger:
-        assert stranger.status == 403  # who has no key spends nothing
-    app.process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(app.process.wait(), 10) == 0
-    with pytest.raises(aiohttp.ClientConnectorError):
-        await app.chat(hook.asks("hello"))
-
-
-async def test_when_the_sidecar_is_lost_the_app_ends_too_so_that_the_platform_starts_both_again(
-    files: Path, express: Served, both: dict[str, str]
-) -> None:
-    app = await express(*command(files), **both)
-    children = Path(f"/proc/{app.process.pid}/task/{app.process.pid}/children").read_text().split()
-    sidecar = next(pid for pid in children if "serve" in Path(f"/proc/{pid}/cmdline").read_text())
-    os.kill(int(sidecar), signal.SIGKILL)
-    assert await asyncio.wait_for(app.process.wait(), 10) == 128 + signal.SIGKILL
-    with pytest.raises(aiohttp.ClientConnectorError):
-        await app.chat(hook.asks("hello"))
-
-
-async def test_a_sidecar_that_cannot_start_says_why_and_the_app_does_not(
-    files: Path, both: dict[str, str]
-) -> None:
-    del both["AGENT_APP_URL"]
-    process = await asyncio.create_subprocess_exec(
-        *command(files), cwd=files, env=both, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 10)
-    assert (process.returncode, out) == (78, b"")
-    assert b"AGENT_APP_URL" in err
+async def test_app_yaml_puts_the_sidecar_before_the_app(files: Path, agent: sim.Agent) -> None:
+    said = (files / "app.yaml").read_text()
+    (line,) = re.findall(r"^command: \[\"sidecar\", (\[?.*)\]$", said, re.MULTILINE)
+    fixed = dict(re.findall(r'- name: (\w+)\n\s+value: "(.*)"', said))
+    async with starting(files) as started, aiohttp.ClientSession() as http:
+        sidecar = await started(
+            *json.loads(f"[{line}]"),
+            AGENT_APP_URL=agent.url,
+            SIDECAR_TRUST="127.0.0.1",
+            **{f"SIDECAR_{name}": value for name, value in OURS.items()},
+            **fixed,
+        )
+        await sidecar.ready()
+        async with asyncio.timeout(20):
+            while True:
+                answer = await http.get(sidecar.doors["front"])
+                if answer.status != 503:  # the app is starting
+                    break
+                await asyncio.sleep(0.05)
+        assert "<form" in await answer.text()
+        asked = hook.asks("hello there")
+        answer = await http.post(f"{sidecar.doors['front']}/api/chat", json=asked, headers=USER)
+        assert await hook.shown(answer) == ["You ", "said: ", "hello ", "there"]
+        assert agent.last.headers["Authorization"] == "Bearer the-apps-own"
+        assert agent.last.headers["x-app-user-email"] == "ada@example.org"
+        async with http.post(f"{sidecar.doors['egress']}/invocations", json={}) as stranger:
+            assert stranger.status == 403  # who has no key spends nothing
+        sidecar.signal(signal.SIGTERM)
+        await sidecar.ended(within=12)
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await http.get(sidecar.doors["front"])
