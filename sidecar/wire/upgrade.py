@@ -6,13 +6,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import Call, Near, Reply
 from middleware.watch import Watch
-from policies.agent import Agent
+from policies.agent import FRONTEND, Agent
 from policies.outcome import Ending
 from sidecar.tunnel import Passage
 from sidecar.wire.arriving import NEVER, Arriving
 from sidecar.wire.connection import Connection
 from sidecar.wire.exchange import Exchange, Setting
-from sidecar.wire.faults import Fault, Malformed, told
+from sidecar.wire.faults import OF_THE_FRONTEND, Fault, Malformed, told
 from sidecar.wire.head import Head
 from sidecar.wire.pool import Pool
 
@@ -39,6 +39,10 @@ class Upgraded(Head):
         return True
 
 
+def of_the_frontend(ending: Ending) -> Ending:
+    return OF_THE_FRONTEND[ending][0] if ending in OF_THE_FRONTEND else ending
+
+
 class Opening(Arriving):
     """Satisfies `Tunnel`: the agent's side, from which nothing more is read until the caller's side is joined."""
 
@@ -63,7 +67,8 @@ class Opening(Arriving):
             raise self._error or told(Fault("agent_broke_off"), self._exchange.agent, "full")
         setting = self._setting
         self._passage = Passage(setting.tunnels, setting.sweep, near, connection.transport, connection)
-        return await self._passage.run(head, self._held)
+        ending = await self._passage.run(head, self._held)
+        return of_the_frontend(ending) if self._exchange.agent.kind == FRONTEND else ending
 
     def drain(self) -> None:
         if self._passage is not None:

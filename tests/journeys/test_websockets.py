@@ -8,7 +8,7 @@ import pytest
 from aiohttp import WSMsgType
 from journeys.conftest import Running, Start
 from journeys.sockets import BINARY, CLOSE, MASK, PING, PONG, TEXT, Raw, Speaking, frame, raw, speaking
-from wire.hostile import Peer, serving
+from wire.hostile import Peer, serving, until
 
 AGREED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
@@ -259,6 +259,47 @@ async def test_no_other_upgrade_reaches_an_agent(start: Start) -> None:
         heads = [request.partition(b"\r\n\r\n")[0].lower() for request in server.requests]
         assert heads
         assert not any(b"upgrade" in head or b"http2-settings" in head for head in heads)
+
+
+# --- to the app behind the front ---------------------------------------------------------------------------
+
+
+async def test_the_app_behind_the_front_gets_its_handshakes_as_they_came(
+    start: Start, agent: Speaking
+) -> None:
+    sidecar = await start(agent.url, FRONTEND_URL=agent.url)
+    said = {"Cookie": "session=1", "Authorization": "Basic eA==", "Origin": "https://anywhere.test"}
+    async with sidecar.http.ws_connect(f"{sidecar.front}/ws", headers=said, protocols=("chat",)) as socket:
+        assert socket.protocol == "chat"
+        await socket.send_bytes(bytes(MIB))
+        assert (await socket.receive()).data == bytes(MIB)
+        assert await sidecar.metric("sidecar_tunnels_active", door="front") == 1
+        await socket.close(code=4001)
+    assert await agent.closed.get() == 4001
+    (handshake,) = agent.handshakes
+    assert {name: handshake.headers[name] for name in said} == said
+
+
+@pytest.mark.parametrize("path", ["/ws", "/elsewhere"])
+async def test_an_app_that_breaks_off_or_refuses_is_told_as_the_app(start: Start, path: str) -> None:
+    async def behaviour(peer: Peer) -> None:
+        if b" /elsewhere " in await peer.asked():
+            await peer.send(AGREED.replace(b"WebSocket", b"h2c"))
+            return
+        await peer.send(AGREED, frame(b"hello"))
+        await peer.reader.readexactly(1)
+
+    async with serving(behaviour) as server:
+        sidecar = await start(server.url, FRONTEND_URL=server.url)
+        async with raw(f"{sidecar.front}{path}") as caller:
+            if path == "/elsewhere":
+                assert caller.status == 502
+            else:
+                assert await caller.said() == (0x80 | TEXT, b"hello")
+                caller.say(b"bye")
+                assert await caller.reader.read() == b""
+        await until(lambda: not sidecar.app.relays.open)
+        assert await sidecar.metric("sidecar_requests_total", door="front", outcome="frontend_broke_off") == 1
 
 
 # --- who ends it -------------------------------------------------------------------------------------------
