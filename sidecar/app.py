@@ -272,7 +272,7 @@ class Sidecar:
     def troubles(self) -> list[str]:
         """Why we are not ready, a sentence each; empty is ready."""
         found = ["draining: the process has been asked to stop"] if self.lifetime.draining else []
-        if not len(self.agents):
+        if not len(self.agents) and not self.settings.uc_discovery:
             found.append("no agent is configured: AGENT_APP_URL is not set")
         if self.beside and (trouble := self.beside.trouble()):
             found.append(trouble)
@@ -331,7 +331,7 @@ def sent_to(agent: Agent) -> Headers:
 
 def secrets(settings: Settings) -> list[Secret]:
     """Every secret that was given in a variable: none of them may come out, whatever breaks."""
-    blocks = (block.token for block in settings.agents.values())
+    blocks = (secret for block in settings.agents.values() for secret in (block.token, block.client_secret))
     keys = plugins.secrets(settings.plugin_env)
     given = (settings.client_secret, settings.workspace_token, settings.egress_secret, *blocks, *keys)
     return [secret for secret in given if secret]

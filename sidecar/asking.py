@@ -89,7 +89,7 @@ class Asking:
 
     async def agent(self, name: str | None, caller: Caller) -> Agent:
         """The agent that is meant, settled; where nobody knows one, what `access` refuses."""
-        if name is None and not len(self.agents):
+        if name is None and not len(self.agents) and self.agents.shelf is None:
             raise Refusal(500, "not_configured")
         return await self.agents.find(name or "default", caller) or NOBODY._replace(name=name or "default")
 

@@ -28,7 +28,7 @@ def block(
             f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
             *_platform(settings),
             *_doors(settings, addresses, beliefs, frontend),
-            *_agents(agents),
+            *_agents(agents, settings),
             f"  chain       {' → '.join((*RIM, *order(settings.middleware, settings.without), 'wire'))}",
             *(f"  note        {notice}" for notice in notices),
             "",
@@ -50,7 +50,8 @@ def _doors(
     rest = ["the chat page at /"] if settings.page else [f"all else: {frontend}"] if frontend else []
     serves = {
         "front": ", ".join([*settings.front_routes, *rest]).removeprefix("all else: "),
-        "egress": "every path of an agent: /agents/<agent>/…, /invocations, /responses, /api/chat",
+        "egress": "every path of an agent: /agents/<agent>/…, /invocations, /responses, /api/chat; "
+        "/api/agents, /docs",
         "admin": "/healthz, /readyz, /metrics, /agents, /calls",
     }
     for door in ("front", "egress", "admin"):
@@ -59,9 +60,12 @@ def _doors(
             yield f"              believes {beliefs[door]}"
 
 
-def _agents(agents: Iterable[Agent]) -> Iterator[str]:
+def _agents(agents: Iterable[Agent], settings: Settings) -> Iterator[str]:
     known = list(agents)
-    if not known:
+    if settings.uc_discovery:
+        named = f"whose name ends with {settings.uc_suffix}" if settings.uc_suffix else "of any name"
+        yield f"  discovery   connections {named} at {settings.workspace_host}, with each caller's own token"
+    if not known and not settings.uc_discovery:
         yield "  agents      none: AGENT_APP_URL is not set"
     for number, agent in enumerate(known):
         trust = "trusted" if agent.trusted else "not trusted"

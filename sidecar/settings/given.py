@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic_settings import EnvSettingsSource
 
 from policies.discovery import is_agent_name
+from sidecar.settings.aliases import ALIASES, BUILDER, BUILDER_APP_URL
 from sidecar.settings.model import PREFIX, Settings
 from sidecar.settings.problems import Problem
 from sidecar.settings.variables import AGENT_APP_URL, AGENT_KEYS, AGENTS, PLUGIN, VARIABLES, nearest
@@ -55,6 +56,7 @@ def sort(environ: Mapping[str, str]) -> Given:
         elif name.upper().startswith(PREFIX):
             given.problems.append(_unknown(name))
     _default(given, environ.get(AGENT_APP_URL))
+    _builder(given, environ)
     _known_as(given, environ)
     _files(given)
     return given
@@ -110,6 +112,21 @@ def _default(given: Given, address: str | None) -> None:
     elif address is not None:
         given.agents.setdefault("default", {})["url"] = address
         given.named[path] = AGENT_APP_URL
+
+
+def _builder(given: Given, environ: Mapping[str, str]) -> None:
+    """The variables with which apps call a builder app make an agent of that kind, unless settings of ours do."""
+    path = ("agents", BUILDER, "url")
+    if not environ.get(BUILDER_APP_URL, "").strip() and path not in given.named:
+        return
+    block = given.agents.setdefault(BUILDER, {})
+    for name, key in ALIASES.items():
+        if environ.get(name, "").strip() and key not in block and f"{key}_file" not in block:
+            block[key] = environ[name]
+            given.named["agents", BUILDER, key] = name
+    if given.named.get(path) == BUILDER_APP_URL:
+        block.setdefault("kind", BUILDER)
+        block.setdefault("env", BUILDER_APP_URL)
 
 
 def _known_as(given: Given, environ: Mapping[str, str]) -> None:

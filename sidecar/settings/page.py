@@ -29,7 +29,11 @@ settings and starts nothing; `--env-file` reads variables from a file, and those
 BLOCKS: Final = """\
 Each agent has a block of its own: `<NAME>` is its name in upper case, with `_` for `-`. An agent's name is a
 lower-case letter or digit and up to 62 more of them or `-`. `AGENT_APP_URL` is the address of agent
-`default`: `SIDECAR_AGENTS__DEFAULT__URL` wins over it, all other `SIDECAR_AGENTS__DEFAULT__…` apply to it."""
+`default`: `SIDECAR_AGENTS__DEFAULT__URL` wins over it, all other `SIDECAR_AGENTS__DEFAULT__…` apply to it.
+Where there is one agent only, it is `default` as well, whatever its name.
+
+`BUILDER_APP_URL` makes an agent `builder` of kind `builder`; `BUILDER_DATABRICKS_HOST`, `_TOKEN`, `_CLIENT_ID` and
+`_CLIENT_SECRET` are its `WORKSPACE`, `TOKEN`, `CLIENT_ID` and `CLIENT_SECRET`. `SIDECAR_AGENTS__BUILDER__…` win."""
 TITLES: Final = ("Setting", "Default", "Unit", "Accepted", "What it does", "What one sees at its limit")
 
 

@@ -35,6 +35,7 @@ def problems(settings: Settings, given: Given, command: Command) -> Iterator[Pro
     if (
         command in ("serve", "check")
         and not settings.agents
+        and not settings.uc_discovery
         and not any(path[0] == "agents" for path in given.named)
     ):
         yield no_agent(given)
@@ -81,6 +82,12 @@ def _one_port(first: str, second: str) -> Rule:
     return rule
 
 
+def _discovery(settings: Settings, command: Command) -> Iterator[Problem]:
+    if settings.uc_discovery and not settings.workspace_host:
+        wrong = "which workspace has the connections is not said"
+        yield Problem("missing_value", "SIDECAR_UC_DISCOVERY", wrong, "set DATABRICKS_HOST")
+
+
 def _page(settings: Settings, command: Command) -> Iterator[Problem]:
     if settings.page and (settings.frontend_url or command == "run"):
         either = "SIDECAR_PAGE" if command == "run" else "SIDECAR_PAGE or SIDECAR_FRONTEND_URL"
@@ -103,6 +110,7 @@ def _known_as(settings: Settings, command: Command) -> Iterator[Problem]:
 
 
 RULES: Final[tuple[tuple[frozenset[str], Rule], ...]] = (
+    (frozenset({"uc_discovery", "workspace_host"}), _discovery),
     (frozenset({"egress_key", "egress_secret", "egress_secret_file"}), _egress_key),
     (frozenset({"egress_host", "egress_secret", "egress_secret_file"}), _egress_bind),
     (frozenset({"dev_user", "host", "platform"}), _dev_user),

@@ -63,6 +63,8 @@ class Echo:
             return web.json_response(self.card, headers=headers)
         if request.path.startswith("/.well-known/"):
             return web.json_response({"detail": "Not Found"}, status=404)
+        if b"ExtendedCard" in visit.body or b"ExtendedAgentCard" in visit.body:
+            return web.json_response({"jsonrpc": "2.0", "id": 7, "result": self.card})
         if request.path == "/login":
             return web.Response(status=302, headers={"Location": "https://login.example.org/"})
         told = {
@@ -498,6 +500,15 @@ async def test_an_extended_card_leads_through_us_too(start: Start, echo: Echo) -
         assert card["url"] == f"{sidecar.egress}/api/agents/default/rpc"
     plain = await start(echo.url)
     assert (await told(plain, "/api/agents/default/extendedAgentCard"))[1]["url"] == f"{echo.url}/rpc"
+
+
+async def test_an_extended_card_inside_an_answer_leads_through_us_too(start: Start, echo: Echo) -> None:
+    sidecar = await start(echo.url, AGENTS__DEFAULT__KIND="a2a")
+    for method in ("agent/getAuthenticatedExtendedCard", "GetExtendedAgentCard"):
+        asked = {"jsonrpc": "2.0", "id": 7, "method": method}
+        status, body, _ = await post(sidecar, "/api/agents/default", asked)
+        assert (status, body["id"]) == (200, 7)
+        assert body["result"]["url"] == f"{sidecar.egress}/api/agents/default/rpc"
 
 
 # --- our address --------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Names, addresses and trust: what an operator writes, and what nobody can smuggle past it."""
 
+from ipaddress import ip_address
 from itertools import pairwise
 
 import pytest
@@ -13,10 +14,13 @@ from policies.discovery import (
     Trust,
     Workspace,
     agent_url,
+    app_name,
     auth,
+    endpoint,
     is_agent_name,
     is_exposed,
     is_loopback,
+    is_public,
     origin,
     trust,
 )
@@ -411,3 +415,88 @@ def test_this_machine_is_not(host: str) -> None:
 def test_an_origin_ends_before_the_path() -> None:
     urls = ["https://a.example.org", "https://a.example.org/base", "https://a.example.org/base/more"]
     assert all(origin(one) == origin(two) == urls[0] for one, two in pairwise(urls))
+
+
+# --- what somebody else named -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "10.0.0.1",
+            "127.0.0.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "192.0.2.1",
+            "224.0.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+        ),
+        *(
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001:db8::1",
+        ),
+    ],
+)
+def test_an_address_that_not_everybody_can_reach_is_not_public_U11(text: str) -> None:
+    assert not is_public(ip_address(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_an_address_that_everybody_can_reach_is_public(text: str) -> None:
+    assert is_public(ip_address(text))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.ip_addresses())
+def test_every_address_is_one_or_the_other_and_a_public_one_is_global(address: object) -> None:
+    assert is_public(address) <= (address.is_global or getattr(address, "sixtofour", None) is not None)  # type: ignore[attr-defined,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "app"),
+    [
+        ("apps/echo-agent", "echo-agent"),
+        ("apps/a", "a"),
+        ("apps/", None),
+        ("apps/-a", None),
+        ("apps/a-", None),
+        ("apps/A", None),
+        ("apps/a/b", None),
+        ("apps/../x", None),
+        ("https://x/apps/a", None),
+        (f"apps/{'a' * 64}", None),
+    ],
+)
+def test_an_app_may_be_named_instead_of_its_address(text: str, app: str | None) -> None:
+    assert app_name(text) == app
+
+
+def test_where_an_app_is_has_yet_to_be_said_before_it_is_trusted() -> None:
+    assert not trust("apps/echo", HOME).given
+    assert trust("apps/echo", HOME, True).given
+
+
+def test_a_token_endpoint_keeps_its_path_whole() -> None:
+    assert (
+        endpoint("https://IDP.example.org:443/oauth2/invocations")
+        == "https://idp.example.org/oauth2/invocations"
+    )
+    assert endpoint("https://idp.example.org") == "https://idp.example.org"
+    for wrong in (
+        "idp.example.org/t",
+        "https://u@idp.example.org/t",
+        "https://idp.example.org/t?x",
+        "https://x/../t",
+    ):
+        with pytest.raises(AddressError):
+            endpoint(wrong)

@@ -14,11 +14,13 @@ from policies.headers import Headers
 from policies.identity import (
     Belief,
     agent_request_id,
+    bearing,
     believed,
     caller,
     egress_key,
     is_email,
     is_token,
+    named,
     request_id,
     same_key,
 )
@@ -359,3 +361,43 @@ def test_an_agent_gets_the_callers_id_where_that_is_a_uuid() -> None:
     given_id = "0F8FAD5B-D9CB-469F-A165-70867728950E"
     assert agent_request_id(given_id, FRESH) == given_id
     assert UUID(given_id)
+
+
+# --- a bearer, where that says who calls --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["Bearer abc.def", "bearer abc.def", "BEARER   abc.def "])
+def test_a_bearer_is_shown_to_be_judged_and_is_no_users_token(value: str) -> None:
+    caller = bearing(Caller("egress", True), came(("Authorization", value)))
+    assert caller.bearer == Secret("abc.def")
+    assert caller.token is None
+    assert "abc" not in repr(caller)
+
+
+def test_a_believed_token_goes_before_what_anybody_shows() -> None:
+    known = Caller("front", True, token=Secret("believed"))
+    assert bearing(known, came(("Authorization", "Bearer shown"))) == known
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        (),
+        (("Authorization", "Basic abc"),),
+        (("Authorization", "Bearer"),),
+        (("Authorization", "Bearer a b"),),
+        (("Authorization", "Bearer a,b"),),
+        (("Authorization", f"Bearer {'x' * 16_385}"),),
+        (("Authorization", "Bearer a"), ("Authorization", "Bearer b")),
+    ],
+)
+def test_what_is_no_single_bearer_is_none(pairs: tuple[tuple[str, str], ...]) -> None:
+    assert bearing(Caller(), came(*pairs)).bearer is None
+
+
+def test_who_is_named_is_named_by_somebody_who_is_believed() -> None:
+    assert named(Caller("front", True, email="ada@example.org"))
+    assert named(Caller("front", True, token=Secret("t")))
+    assert not named(Caller("front", True))
+    assert not named(Caller("front", False, email="ada@example.org"))
+    assert not named(Caller("front", False, bearer=Secret("t")))

@@ -1,6 +1,7 @@
 """Settings: what variables mean, what is said about wrong ones, and what is never shown."""
 
 import re
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from middleware.dialects import spoken
 from policies.secret import Secret
+from sidecar.agents import snapshot
 from sidecar.settings import Problem, Settings, SettingsError, lists, load, numbers, texts
 from sidecar.settings.env_file import read
+from sidecar.settings.given import sort
 from sidecar.settings.model import NO_EFFECT_YET
 from sidecar.settings.problems import CODES
 from sidecar.settings.variables import AGENT_KEYS, AGENTS, VARIABLES
+from sidecar.tokens.configured import credentials
+from sidecar.tokens.credential import environment
 
 AGENT = {"AGENT_APP_URL": "https://agent.example.org"}
 PLATFORM = {
@@ -741,3 +746,101 @@ def test_further_judges_are_heard_with_the_others() -> None:
         return [f"the log is at {settings.log}"]
 
     assert said({}, also=says) == ("the log is at info",)
+
+
+# Agents that somebody else's variables name
+
+BUILDER = {"BUILDER_APP_URL": "https://builder-2.aws.databricksapps.com/"}
+PLAIN = {"SIDECAR_AGENTS__BUILDER__KIND": "responses"}
+ELSEWHERE = {"BUILDER_DATABRICKS_HOST": "dbc-2.cloud.databricks.com"}
+
+
+def test_a_builder_app_is_an_agent_by_the_variables_that_its_callers_have() -> None:
+    client = {"BUILDER_DATABRICKS_CLIENT_ID": "id-2", "BUILDER_DATABRICKS_CLIENT_SECRET": CANARY}
+    assert sort(BUILDER).agents == {
+        "builder": {"url": BUILDER["BUILDER_APP_URL"], "kind": "builder", "env": "BUILDER_APP_URL"}
+    }
+    found = load(BUILDER | PLAIN | ELSEWHERE | client)
+    block = found.agents["builder"]
+    assert block.url == "https://builder-2.aws.databricksapps.com"
+    assert (block.workspace, block.client_id) == ("https://dbc-2.cloud.databricks.com", "id-2")
+    assert block.client_secret == Secret(CANARY)
+    assert found.source("agents", "builder", "client_secret") == "BUILDER_DATABRICKS_CLIENT_SECRET"
+    token = load(BUILDER | PLAIN | ELSEWHERE | {"BUILDER_DATABRICKS_TOKEN": "tok"}).agents["builder"]
+    assert token.token == Secret("tok")
+
+
+def test_settings_of_ours_win_over_such_variables() -> None:
+    block = load(BUILDER | {"SIDECAR_AGENTS__BUILDER__URL": "https://b.example.org"}).agents["builder"]
+    assert (block.url, block.kind) == ("https://b.example.org", "responses")
+    assert load(BUILDER | PLAIN).agents["builder"].kind == "responses"
+
+
+def test_such_variables_say_nothing_without_the_address() -> None:
+    assert set(load(AGENT | ELSEWHERE | {"BUILDER_DATABRICKS_TOKEN": "tok"}).agents) == {"default"}
+
+
+def test_another_workspaces_credential_has_nothing_of_this_ones() -> None:
+    home = {
+        "DATABRICKS_HOST": "https://dbc-1.example.org",
+        "DATABRICKS_CLIENT_ID": "id-1",
+        "DATABRICKS_CLIENT_SECRET": "s1",
+    }
+    given_ = {"WORKSPACE": "https://dbc-2.example.org", "CLIENT_ID": "id-2", "CLIENT_SECRET": CANARY}
+    blocks = {f"SIDECAR_AGENTS__DEFAULT__{key}": text for key, text in given_.items()}
+    found = load(AGENT | home | blocks)
+    (credential,) = credentials(found, snapshot(found)).values()
+    environ = environment(
+        replace(credential, inherited=home | {"DATABRICKS_DISCOVERY_URL": "https://evil", "PATH": "/bin"})
+    )
+    assert environ == {
+        "PATH": "/bin",
+        "DATABRICKS_HOST": "https://dbc-2.example.org",
+        "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+        "DATABRICKS_CLIENT_ID": "id-2",
+        "DATABRICKS_CLIENT_SECRET": CANARY,
+    }
+    token = {
+        f"SIDECAR_AGENTS__DEFAULT__{key}": text
+        for key, text in {"WORKSPACE": "dbc-2", "TOKEN": "tok"}.items()
+    }
+    found = load(AGENT | home | token)
+    assert [one.token for one in credentials(found, snapshot(found)).values()] == [Secret("tok")]
+    assert next(iter(snapshot(found))).auth == "app"
+
+
+@pytest.mark.parametrize(
+    ("given_", "line"),
+    [
+        (
+            {"SIDECAR_UC_DISCOVERY": "on"},
+            "SIDECAR_UC_DISCOVERY: which workspace has the connections is not said; set DATABRICKS_HOST",
+        ),
+        (
+            {"SIDECAR_AGENTS__DEFAULT__WORKSPACE": "dbc-2.example.org"},
+            "SIDECAR_AGENTS__DEFAULT__CLIENT_ID: WORKSPACE is set, and there is no credential for it; "
+            "set …__CLIENT_ID and …__CLIENT_SECRET, or …__TOKEN",
+        ),
+        (
+            {"SIDECAR_AGENTS__B__URL": "apps/echo"},
+            "SIDECAR_AGENTS__B__URL: where app 'echo' is, only the workspace knows, and there is no credential for it; "
+            "set DATABRICKS_HOST and the app's credential, or write the app's address",
+        ),
+        (
+            {
+                "SIDECAR_AGENTS__DEFAULT__AUTH": "oauth",
+                "SIDECAR_AGENTS__DEFAULT__CLIENT_ID": "id",
+                "SIDECAR_AGENTS__DEFAULT__CLIENT_SECRET": CANARY,
+            },
+            "SIDECAR_AGENTS__DEFAULT__TOKEN_ENDPOINT: AUTH=oauth, and it is not set; set it, or another AUTH",
+        ),
+    ],
+)
+def test_what_finding_and_its_credentials_need_is_said(given_: dict[str, str], line: str) -> None:
+    assert wrong(AGENT | given_) == [line]
+
+
+def test_discovery_needs_no_agent_of_its_own_and_its_suffix_may_be_empty() -> None:
+    home = {"DATABRICKS_HOST": "https://dbc-1.example.org", "SIDECAR_UC_DISCOVERY": "on"}
+    assert load(home).uc_suffix == "-a2a"
+    assert load(home | {"SIDECAR_UC_SUFFIX": ""}).uc_suffix == ""
