@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from policies import child as policy
 from policies.agent import Agent
@@ -18,6 +20,8 @@ from sidecar.settings import Settings
 from sidecar.settings.variables import AGENT_APP_URL
 from sidecar.sweep import Sweep
 from sidecar.telemetry import Telemetry
+
+KILLED: Final = policy.exit_code(-signal.SIGKILL)
 
 
 class Beside:
@@ -73,13 +77,12 @@ class Beside:
         """For each name under which the app knows an agent, where that agent is for it."""
         secret = self.settings.egress_secret
         door = f"{egress}/~{secret.reveal()}" if secret else egress
+        names = {name: block.env for name, block in self.settings.agents.items()}
+        names["default"] = (*names.get("default", ()), AGENT_APP_URL)
         return {
-            name: f"{door}/agents/{agent.name}"
+            variable: f"{door}/agents/{agent.name}"
             for agent in agents
-            for name in (
-                *self.settings.agents[agent.name].env,
-                *((AGENT_APP_URL,) if agent.name == "default" else ()),
-            )
+            for variable in names.get(agent.name, ())
         }
 
     async def _watch(self, child: Child, port: int) -> None:
@@ -94,9 +97,10 @@ class Beside:
                 seconds = round(asyncio.get_running_loop().time() - began, 3)
                 self.telemetry.say("info", "app up", url=self.frontend.url, seconds=seconds)
             except NeverReady as why:
-                self.code = 1
-                told(str(why))
-                self.lifetime.ask()
+                if not self.lifetime.draining:  # else it is ended anyway, and a second asking would mean now
+                    self.code = 1
+                    told(str(why))
+                    self.lifetime.ask()
         else:
             getting_ready.cancel()
         await gone
@@ -137,8 +141,9 @@ class Beside:
             return 1
         await self.child.stop(self.lifetime.deadline, self.lifetime.now)
         if self._watching is not None:
-            await self._watching
-        return self.code if self.code is not None else self.child.code or 0
+            self._watching.cancel()
+        codes = (self.code, self.child.code, KILLED)
+        return next(code for code in codes if code is not None)
 
 
 def told(sentence: str, lines: Sequence[str] = ()) -> None:

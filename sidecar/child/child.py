@@ -18,7 +18,8 @@ from sidecar.child.tree import members, workers
 
 HANDED_ON: Final = 2.0  # seconds that a process has to hand a signal on to those it started
 LAST_OUTPUT: Final = 0.3  # seconds for what was said and not yet passed on
-LOOK: Final = 0.02
+LAST_BREATH: Final = 0.5  # seconds that the kernel gets to end what was killed
+LOOK: Final = 0.05
 
 
 class NeverReady(Exception):
@@ -83,7 +84,8 @@ class Child:
                 told |= self._tell({member.pid for member in members(self.pid)} - told)
             await asyncio.sleep(LOOK)
         self.kill()
-        await self.gone.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.gone.wait(), LAST_BREATH)
         await self._guardian.release()
         await asyncio.to_thread(self.output.finish, LAST_OUTPUT)
 

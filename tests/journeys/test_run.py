@@ -475,6 +475,7 @@ async def test_as_the_first_process_it_reaps_the_apps_orphans(
 async def test_l11_starting_again_and_again_leaves_nothing(
     process: Started, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
+    """RESTARTS=1000 and `-o faulthandler_timeout=0` make a soak of it, a quarter of an hour."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     port = "0"
