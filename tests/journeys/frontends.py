@@ -6,7 +6,7 @@ stream; `/cookies` what speaks for an origin; `/slow` nothing until `let_go`; `/
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,6 +39,7 @@ class App:
         self.begun = asyncio.Event()  # `/slow`, `/steps` and `/half` were reached
         self.let_go = asyncio.Event()
         self.left = asyncio.Event()  # whoever had asked `/slow` or `/steps` is gone
+        self.cut: Callable[[], None] = lambda: None  # ends the last WebSocket without a word
         self.steps: asyncio.Queue[bytes | None] = asyncio.Queue()  # what `/steps` sends; None ends it
 
     @property
@@ -128,6 +129,8 @@ class App:
     async def _ws(self, request: web.BaseRequest) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=["chat.v2", "chat.v1"], max_msg_size=0)
         await socket.prepare(request)
+        assert request.transport is not None
+        self.cut = request.transport.abort
         async for message in socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
