@@ -45,6 +45,10 @@ class Task:
                 told.append(self._delta({"item_id": "choice", "delta": said}))
         return told
 
+    def done(self) -> None:
+        """`[DONE]` was met."""
+        self._collected.done()
+
     def end(self) -> Value:
         """The last update. Refusal 502 `truncated` where the stream said no end."""
         return self._status(_state(self._collected.value()))

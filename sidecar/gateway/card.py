@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Body, Call, Reply
-from policies import answers, cards, hints
+from policies import a2a_card, answers, cards, hints
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
@@ -20,6 +20,7 @@ from sidecar.noise import uuid
 Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
 
 LONGEST: Final = 1 << 20  # bytes of a card
+OWN_CARDS: Final = frozenset({"a2a", "apx", "mcp"})  # kinds of which we have none to tell
 # What would have the agent answer with something else than the card: it changes on the way, and has no tag of ours.
 CONDITIONS: Final = (
     "if-none-match",
@@ -46,7 +47,13 @@ class Cards:
             call = call._replace(method="GET", body=EMPTY, headers=_plain(call))
             if asked not in cards.WELL_KNOWN and call.agent.kind != "a2a":
                 return await self._passed(call)
-            path, card = await self._fetched(call, _paths(call.agent, asked))
+            try:
+                path, card = await self._fetched(call, _paths(call.agent, asked))
+            except Refusal as refusal:
+                if refusal.code != "no_such_route" or call.agent.kind in OWN_CARDS:
+                    raise
+                door = self._way(request, caller, call.agent, prefix, "").door
+                return as_json(a2a_card.card(call.agent.name, door))
             return as_json(cards.rewritten(card, self._way(request, caller, call.agent, prefix, path)))
 
         return page

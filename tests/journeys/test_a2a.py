@@ -14,6 +14,7 @@ from journeys import hook
 from journeys.conftest import Running, Start, said
 from peers.frames import events
 
+from middleware.dialects.a2a import again
 from sidecar import sim
 from sidecar.sim.serving import serving
 
@@ -222,22 +223,18 @@ async def test_a_task_that_nobody_works_on_after_a_cut_is_given_up(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """8.2: an agent of 0.3 that raised drops its stream, and its task is `working` for ever."""
-    from middleware.dialects.a2a import run
-
-    monkeypatch.setattr(run, "LONGEST", 0.01)
+    monkeypatch.setattr(again, "LONGEST", 0.01)
     async with talking(start) as (agent, sidecar):
         told = events(await (await sidecar.chat(said("drop"))).read())
         assert told[-1]["code"] == "agent_broke_off"
-        assert asked(agent).count("tasks/get") == run.DEAD
+        assert asked(agent).count("tasks/get") == again.DEAD
 
 
 @versions
 async def test_a_task_that_is_not_over_is_asked_for_until_it_is(
     start: Start, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from middleware.dialects.a2a import run
-
-    monkeypatch.setattr(run, "LONGEST", 0.01)
+    monkeypatch.setattr(again, "LONGEST", 0.01)
     async with talking(start, version, streams=False) as (agent, sidecar):
         assert "".join(await hook.shown(await sidecar.chat(said("poll")))) == "Echo: poll"
         assert asked(agent) == ["message/send", "tasks/get", "tasks/get"]
@@ -260,9 +257,7 @@ async def test_an_agent_that_refuses_to_stream_is_asked_otherwise_and_remembered
 async def test_who_leaves_while_the_agent_works_has_its_task_canceled(
     start: Start, version: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from middleware.dialects.a2a import run
-
-    monkeypatch.setattr(run, "LONGEST", 0.01)
+    monkeypatch.setattr(again, "LONGEST", 0.01)
     async with talking(start, version) as (agent, sidecar):
         chat = asyncio.create_task(sidecar.chat(said("hold it", stream=stream)))
         await agent.asked.nth(1 if stream else 3)  # whole: asked for in vain

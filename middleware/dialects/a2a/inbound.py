@@ -113,6 +113,7 @@ async def _frames(stream: Stream, task: Task, ident: Any, watch: Judged) -> Asyn
         async with closing(stream.events()) as events:
             async for event in events:
                 if event.data == "[DONE]":
+                    task.done()
                     break
                 try:
                     value = event.value()
@@ -122,7 +123,7 @@ async def _frames(stream: Stream, task: Task, ident: Any, watch: Judged) -> Asyn
                     yield b"".join(map(framed, updates))
         last = task.end()
     except Refusal as refusal:  # the task has failed, which this tongue can say
-        watch.said = "truncated" if refusal.code == "truncated" else "agent_error"
+        watch.said = "agent_error"
         last = task.failed(errors.message(refusal, full=refusal.quotes))
     yield framed(last)
 

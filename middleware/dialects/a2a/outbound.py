@@ -7,9 +7,10 @@ import asyncio
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from middleware.dialects.a2a.again import Sleep
 from middleware.dialects.a2a.asking import readable
 from middleware.dialects.a2a.cards import Cards
-from middleware.dialects.a2a.run import GONE, Run, Sleep
+from middleware.dialects.a2a.run import GONE, Run
 from middleware.dialects.a2a.threads import Threads
 from middleware.dialects.told import OPENING
 from middleware.exchange import Body, Call, Handler, Middleware, Reply

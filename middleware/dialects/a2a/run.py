@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from middleware.dialects.a2a.again import Again, Sleep
 from middleware.dialects.a2a.asking import Told, asked, readable, results
 from middleware.dialects.a2a.cards import Cards, Known, Line
 from middleware.exchange import Body, Call, Handler, Reply
@@ -20,13 +21,7 @@ from policies.refusal import Refusal
 
 BROKEN: Final = frozenset({"agent_broke_off", "agent_gap_timeout"})
 GONE: Final = frozenset({404, 410})
-FAILURES: Final = 5  # in a row, of asking again
-IDLE: Final = 120  # polls in a row without news: ten minutes
-DEAD: Final = 3  # the same, for a task that the agent says it is not working on
-LONGEST: Final = 5.0  # seconds between two polls
 PARTING: Final = 2.0  # seconds for `tasks/cancel`
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Run:
@@ -121,13 +116,15 @@ class Run:
         await self._let_go("ok" if answer.over else "agent_broke_off")
         if answer.blank and streamed and answer.place.task:
             with suppress(Told, Refusal):  # then there is no more to be had
-                async for more in self._again(self._line.tongue.get, stream=False):
-                    yield answer.hear(more)
+                async with closing(self._again(self._line.tongue.get, stream=False)) as found:
+                    async for more in found:
+                        yield answer.hear(more)
         if answer.whole:
             return
         if not answer.place.task:
             raise broken or Refusal(502, "truncated", detail="The agent's stream ended before its task did.")
-        async with closing(self._resumed(streamed, broken)) as resumed:
+        asking = Again(answer, self._again, self._line.tongue, sleep=self._sleep)
+        async with closing(asking.until_it_is_over(streamed, broken)) as resumed:
             async for events in resumed:
                 yield events
 
@@ -137,41 +134,6 @@ class Run:
             return await anext(self._results, None)
         except Told as told:
             raise errors.refusal(told.document) from None
-
-    async def _resumed(self, streamed: bool, broken: Refusal | None) -> AsyncIterator[list[Value]]:
-        """By `tasks/resubscribe` as long as that is to be had, and by `tasks/get`, until it is over."""
-        answer, failures, idle, patience = self.answer, 0, 0, IDLE
-        while not answer.whole:
-            before = answer.state, answer.text
-            if streamed and not answer.over:
-                answer.cut()
-                try:
-                    async for more in self._again(self._line.tongue.resubscribe, stream=True):
-                        yield answer.hear(more, last=False)
-                        if answer.over:
-                            break
-                    answer.rest()
-                except Told as told:
-                    streamed = False
-                    patience = IDLE if told.code in errors.NEVER_RESUMES else DEAD
-                except Refusal as refusal:
-                    broken = refusal
-            if answer.whole:
-                return
-            try:
-                async for more in self._again(self._line.tongue.get, stream=False):
-                    yield answer.hear(more)
-                failures = 0
-            except Told as told:
-                raise broken or errors.refusal(told.document) from None
-            except Refusal as refusal:
-                broken, failures = refusal, failures + 1
-            idle = 0 if (answer.state, answer.text) != before else idle + 1
-            if answer.whole:
-                return
-            if failures >= FAILURES or idle >= patience:
-                raise broken or Refusal(502, "truncated", detail="The agent's task makes no progress.")
-            await self._sleep(min(LONGEST, 1.0 + idle))
 
     async def _again(self, method: str, *, stream: bool) -> AsyncIterator[Any]:
         """The results of asking for the task. Raises Told, and Refusal where it cannot be asked or breaks off."""
