@@ -397,7 +397,8 @@ async def _main(
         except CannotStart as why:
             return complain(str(why), why.code)
         seconds = round(monotonic() - began, 3)
-        page = f": {sidecar.listeners['front'].address}/ in a browser" if settings.page else ""
+        shows = "in a browser" if settings.page else "shows the app as soon as it answers" if beside else ""
+        page = f": {sidecar.listeners['front'].address}/ {shows}" if shows else ""
         sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s{page}\n")
         sys.stderr.flush()
         sidecar.telemetry.say("info", "ready", front=sidecar.listeners["front"].address, seconds=seconds)
