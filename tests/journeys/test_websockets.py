@@ -354,6 +354,12 @@ async def test_a_caller_who_takes_nothing_holds_the_agent_back_and_is_cut(start:
         sidecar = await start(server.url, WRITE_TIMEOUT="400ms")
         async with raw(at(sidecar)) as caller:
             caller.writer.transport.pause_reading()
+            (answer,) = sidecar.app.edge.open.values()
+            near = answer.request.protocol.transport
+            await until(near.get_write_buffer_size)
+            while sidecar.app.edge.open:
+                assert near.get_write_buffer_size() <= 384 << 10
+                await asyncio.sleep(0.01)
             assert (await ended(sidecar))["outcome"] == "caller_stalled"
             assert sent < 40 * MIB  # what the sockets between take, and no more
         await server.empty()

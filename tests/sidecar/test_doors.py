@@ -179,6 +179,29 @@ async def test_d01_two_hundred_of_them_are_closed_while_others_are_served(opened
         one.close()
 
 
+def memory(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
+
+async def test_d09_a_connection_that_idles_costs_no_more_than_15_kib(process: Started) -> None:
+    one = await (await process("serve", AGENT_APP_URL="http://127.0.0.1:1")).ready()
+    port = int(one.doors["egress"].rpartition(":")[2])
+
+    async def idling() -> asyncio.StreamWriter:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /agents/nobody/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"unknown_agent" in await reader.readuntil(b"}")
+        return writer
+
+    writers = [await idling() for _ in range(50)]
+    before = memory(one.process.pid)
+    writers += [await idling() for _ in range(500)]
+    assert (memory(one.process.pid) - before) / 500 < 15 << 10
+    for writer in writers:
+        writer.transport.abort()
+
+
 # --- bodies that are broken in the middle ------------------------------------------------------------------
 
 UPLOAD = b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

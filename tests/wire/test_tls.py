@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from journeys.sockets import BINARY, MASK, TEXT, frame, raw
+from journeys.test_websockets import AGREED
 from wire.calls import asking
 from wire.certificates import Signed, made
 from wire.hostile import Peer, always, serving
 from wire.test_request import HI
 from wire.test_sent import refusal
+from wire.test_stalled import running
 
 from policies.faults import Fault
 from policies.secret import Secret
@@ -209,6 +212,32 @@ def test_a_folder_is_no_file_of_authorities(tmp_path: Path) -> None:
 def test_our_own_variable_wins_over_openssls(certified, authority) -> None:
     given = {"SIDECAR_CA_FILE": str(authority.certificate), "SSL_CERT_FILE": str(certified().certificate)}
     assert load({"AGENT_APP_URL": "http://127.0.0.1:1"} | given).authorities == authority.certificate
+
+
+async def test_a_websocket_to_an_agent_over_tls_passes_and_ends_as_one_without(certified, authority):
+    async def echoing(peer: Peer) -> None:
+        await peer.asked()
+        await peer.send(AGREED, frame(b"hello"))
+        said = await peer.reader.readexactly(len(frame(bytes(1 << 20), BINARY, MASK)))
+        await peer.send(said)
+        await peer.reader.read()
+        ended.set()
+
+    ended = asyncio.Event()
+    given = {"SIDECAR_CA_FILE": str(authority.certificate), "SIDECAR_AGENTS__DEFAULT__AUTH": "none"}
+    async with (
+        serving(echoing, tls=certified(by=authority).served) as agent,
+        running(agent.url, **given) as app,
+        raw(f"{app.listeners['egress'].address}/agents/default/ws") as caller,
+    ):
+        assert await caller.said() == (0x80 | TEXT, b"hello")
+        sent = frame(bytes(1 << 20), BINARY, MASK)
+        caller.writer.write(sent)
+        assert await caller.reader.readexactly(len(sent)) == sent
+        caller.writer.write_eof()  # over TLS there are no halves: the agent sees the end
+        await asyncio.wait_for(ended.wait(), 2)
+        assert await caller.reader.read() == b""
+        await asyncio.wait_for(app.edge.idle.wait(), 2)
 
 
 # --- the way there -----------------------------------------------------------------------------------------
