@@ -23,7 +23,7 @@ class Agent(NamedTuple):
     shape: str = "auto"  # auto | as-is | input | messages
     replay: str = "auto"  # auto | never
     headers: tuple[str, ...] = ()  # further header names that may go to it, in lower case
-    allow: tuple[str, ...] = ()  # of an apx agent: instructions | tools | dev (policies.apx)
+    allow: tuple[str, ...] = ()  # of an apx agent: instructions | identity | tools | dev (policies.apx)
     why_trusted: str = ""  # one sentence for people
     connection: str = (
         ""  # the Unity Catalog connection by which it was found; empty: it stands in the settings

@@ -1,14 +1,16 @@
 """apx agents: the one shape that they take, and what of them is not for every caller.
 
-They take `{"input": "…" | [{"role", "content": "…"}], "stream", "custom_inputs"}`, where each content is one
+They take `{"input": [{"role", "content": "…"}], "stream", "custom_inputs"}`, where each content is one
 text. `ALLOW` names what a caller may do besides asking, where the agent's setting of that name opens it:
 
     instructions   replace the agent's system prompt, by `custom_inputs.instructions`
+    identity       say in `custom_inputs` who the user is, and to which workspace the user's token goes: the agent
+                   believes these before the headers that tell it so
     tools          call its tools as HTTP routes, under `/api/tools/`
     dev            its development pages, under `/_apx/`, which invoke tools and fetch any URL
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from operator import is_
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -16,9 +18,16 @@ from urllib.parse import unquote
 from policies.loose import Value, member
 from policies.refusal import Refusal
 
-Allowed = Literal["instructions", "tools", "dev"]
+Allowed = Literal["instructions", "identity", "tools", "dev"]
 
 QUESTIONS: Final = ("/responses", "/invocations")  # the newer path first
+PRIVILEGED: Final[dict[str, Allowed]] = {
+    "instructions": "instructions",
+    "user_token": "identity",
+    "workspace_host": "identity",
+    "user_id": "identity",
+    "user_email": "identity",
+}
 ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
 TEXTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
@@ -30,6 +39,8 @@ def question(value: Value) -> Value:
     """
     name = "input" if value.get("input") is not None else "messages"
     turns = value.get(name)
+    if isinstance(turns, str) and name == "input":
+        return value | {"input": [{"role": "user", "content": turns}]}
     if not isinstance(turns, list):
         return value
     told = [turn for index, one in enumerate(turns) for turn in _turn(name, index, one)]
@@ -81,9 +92,13 @@ def _unsayable(name: str, index: int, what: str) -> Refusal:
     )
 
 
-def instructs(value: Any) -> bool:
-    """Whether a body would replace the agent's system prompt."""
-    return member(value, "custom_inputs").get("instructions") is not None
+def privileged(value: Any, allowed: Container[str]) -> tuple[str, Allowed] | None:
+    """The first of `custom_inputs` that is not for every caller, and the word of `ALLOW` that would open it."""
+    given = member(value, "custom_inputs")
+    for name, word in PRIVILEGED.items():
+        if word not in allowed and given.get(name) is not None:
+            return name, word
+    return None
 
 
 def concerns(target: str) -> str | None:

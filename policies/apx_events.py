@@ -11,7 +11,8 @@ Its frames are told apart by their names, and their data has no `type`:
     span.start, span.end                             →  nothing: they speak to the agent's developers
 
 The end of the stream is its end: it is whole if a message was finished and none was left open. Its ids are the
-same in every answer (`msg_001`), so others are made.
+same in every answer (`msg_001`), so others are made. Today's agents send Responses events, whose data has a `type`
+and whose frames have no name; these pass as they are, and only `[DONE]` is missing behind them.
 """
 
 from typing import Any, Final
@@ -21,6 +22,7 @@ from policies.loose import Value, dicts, member, text, word
 from policies.refusal import Refusal
 
 SILENT: Final = frozenset({"span.start", "span.end", "created", "in_progress", "content_part.added"})
+ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 PREFIXES: Final = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
 
 
@@ -33,7 +35,7 @@ class Answer:
 
     def __init__(self, ident: str, at: int) -> None:
         self._ident, self._at = ident, at
-        self._begun = self._finished = False
+        self._begun = self._finished = self._typed = False
         self._output: list[Value] = []  # by output_index; what is not finished is the item as it began
         self._open: dict[str, int] = {}  # agent's id of a message → its index
         self._said: set[int] = set()  # messages of which a delta was told
@@ -42,6 +44,8 @@ class Answer:
     def hear(self, value: Any, name: str | None) -> list[Value]:
         """`value` is the JSON of one event's data, `name` what its frame is called."""
         kind = _kind(value, name)
+        if name is None and isinstance(value, dict) and word(value.get("type")).startswith("response."):
+            return self._passed(value)
         if kind in SILENT or not kind:
             return []
         told: list[Value] = [] if self._begun else [self._created()]
@@ -71,14 +75,23 @@ class Answer:
         self._begun = True
         return told
 
-    def end(self) -> Value:
-        """The event that closes the stream, which the agent itself does not send."""
+    def _passed(self, value: Value) -> list[Value]:
+        self._typed = True
+        if value["type"] == "response.failed":
+            raise Refusal(502, "agent_error", detail=_failure(member(value, "response")), quotes=True)
+        self._finished = self._finished or value["type"] in ENDS
+        return [value]
+
+    def end(self) -> list[Value]:
+        """The event that closes the stream, where the agent itself does not send it."""
+        if self._typed and self._finished:
+            return []
         if self._open or not self._finished:
             detail = "The agent's stream ended before `response.output_item.done`."
             raise Refusal(502, "truncated", detail=detail)
         response = self._response("completed") | {"output": self._output} | self._beside
         traced = member(self._beside, "metadata")  # where readers of mlflow's streams look for it
-        return {"type": "response.completed", "response": response} | traced
+        return [{"type": "response.completed", "response": response} | traced]
 
     def _response(self, status: str) -> Value:
         about = {"id": f"resp_{self._ident}", "object": "response", "created_at": self._at, "model": ""}
@@ -184,9 +197,10 @@ def _guessed(value: Value) -> str:
 
 
 def _failure(value: Any) -> str:
-    inner = value.get("error") if isinstance(value, dict) else value
-    said = word(inner) or word(member(value, "error").get("message"))
-    return said[:1000] or "The agent gave no reason."
+    """Why it failed, in the agent's words; where it names a kind of error beside them, the words."""
+    said = value if isinstance(value, dict) else {}
+    why = word(member(said, "error").get("message")) or word(said.get("message")) or word(said.get("error"))
+    return why[:1000] or "The agent gave no reason."
 
 
 def _as_text(value: Any) -> str:

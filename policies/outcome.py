@@ -73,6 +73,7 @@ REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
     "agent_access_denied": (403, "The caller may not use this agent."),
     "cross_site": (403, "A page of another site may not make this request."),
     "egress_key_required": (403, "This door needs its key in front of the path."),
+    "identity_in_body": (403, "The body may not say who the user is."),
     "instructions_closed": (403, "The agent's instructions may not be replaced by its callers."),
     "no_such_route": (404, "There is nothing at this path."),
     "no_such_session": (404, "There is no such session, or it is not yours."),

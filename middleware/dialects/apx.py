@@ -36,7 +36,7 @@ def apx(errors: str | None = None, *, mcp: Middleware) -> Dialect:
     async def outbound(call: Call, forward: Handler) -> Reply:
         if call.wants_stream is None or not isinstance(call.body, Body):
             return await forward(call)
-        _may_instruct(call, call.body)
+        _may(call, call.body)
         value = call.body.value
         told = policy.question(value)
         if told is not value:
@@ -85,8 +85,8 @@ def apx(errors: str | None = None, *, mcp: Middleware) -> Dialect:
             return await mcp(call, forward)
         if concerns == "question":
             if isinstance(call.body, Body):
-                _may_instruct(call, call.body)
-            elif call.method == "POST" and "instructions" not in call.agent.allow:
+                _may(call, call.body)
+            elif call.method == "POST" and not {"instructions", "identity"} <= set(call.agent.allow):
                 raise _closed(call, "questions are asked at /responses and /invocations, spelled so")
         elif concerns is not None and concerns not in call.agent.allow:
             raise _closed(call, *CLOSED[concerns])
@@ -104,16 +104,23 @@ CLOSED: Final = {
 }
 
 
-def _may_instruct(call: Call, body: Body) -> None:
-    if "instructions" in call.agent.allow or not body.raw or not policy.instructs(body.value):
+REFUSED: Final = {
+    "instructions": ("instructions_closed", "would replace the system prompt of agent"),
+    "identity": (
+        "identity_in_body",
+        "would be believed before the headers that tell who the user is, by agent",
+    ),
+}
+
+
+def _may(call: Call, body: Body) -> None:
+    """Refusal 403 where the body would do what is not for every caller."""
+    if not body.raw or (found := policy.privileged(body.value, call.agent.allow)) is None:
         return
-    raise Refusal(
-        403,
-        "instructions_closed",
-        detail=f"`custom_inputs.instructions` would replace the system prompt of agent {call.agent.name!r}.",
-        hint=_opens(call, "instructions"),
-        sent="none",
-    )
+    name, word = found
+    code, does = REFUSED[word]
+    detail = f"`custom_inputs.{name}` {does} {call.agent.name!r}."
+    raise Refusal(403, code, detail=detail, hint=_opens(call, word), sent="none")
 
 
 def _closed(call: Call, why: str, word: str = "") -> Refusal:
@@ -159,7 +166,7 @@ async def _frames(inner: Stream, answer: apx_events.Answer) -> AsyncIterator[byt
                 continue  # a heartbeat in words
             if told := answer.hear(value, event.event):
                 yield _framed(*told)
-    yield _framed(answer.end()) + DONE
+    yield _framed(*answer.end()) + DONE
 
 
 def _framed(*events: dict[str, object]) -> bytes:

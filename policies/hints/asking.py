@@ -23,6 +23,7 @@ NEXT: Final[dict[str, str]] = {
     "agent_access_denied": "`databricks grants update connection <connection>` grants USE_CONNECTION on it.",
     "cross_site": "Serve the page from this door, or name its origin in SIDECAR_ORIGINS.",
     "egress_key_required": "Use the address that the app is given in AGENT_APP_URL, unchanged.",
+    "identity_in_body": "Leave these members of `custom_inputs` out; {key}__ALLOW=identity lets them pass.",
     "instructions_closed": "{key}__ALLOW=instructions opens it; else leave `custom_inputs.instructions` out.",
     "no_such_session": "Open another: MCP clients do so by themselves when they read 404.",
     "no_such_route": "The paths of each door stand in the block that is printed at start.",

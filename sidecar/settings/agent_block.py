@@ -86,8 +86,9 @@ class AgentBlock(Group):
     allow: Allowed = setting(
         (),
         "What callers of an `apx` agent may do besides asking: `instructions` replaces its system prompt, "
-        "`tools` calls its tools under `/api/tools/`, `dev` opens its development pages under `/_apx/`.",
-        "403 `instructions_closed`, `relay_closed`.",
+        "`identity` says in the body who the user is, `tools` calls its tools under `/api/tools/`, `dev` opens "
+        "its development pages under `/_apx/`.",
+        "403 `instructions_closed`, `identity_in_body`, `relay_closed`.",
     )
     plaintext: Flag = setting(
         False,

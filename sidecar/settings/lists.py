@@ -54,8 +54,8 @@ _variable_name = grammar(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "variable's name")
 Names = Annotated[tuple[str, ...], each(str), Accepts("names, separated by commas")]
 Allowed = Annotated[
     tuple[str, ...],
-    each(grammar("instructions|tools|dev", "thing that can be allowed", fold=True)),
-    Accepts("`instructions`, `tools`, `dev`, separated by commas; empty: none of them"),
+    each(grammar("instructions|identity|tools|dev", "thing that can be allowed", fold=True)),
+    Accepts("`instructions`, `identity`, `tools`, `dev`, separated by commas; empty: none of them"),
 ]
 Routes = Annotated[
     tuple[str, ...],

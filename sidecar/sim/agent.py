@@ -123,7 +123,7 @@ async def agent(
 
     `kind`    responses: `AgentServer("ResponsesAgent")`; plain: `AgentServer(None)`, takes either shape and
               answers in the tongue of it; chat: chat completions, whatever was asked;
-              apx, apx-older: made with apx, of the newer and the older generation
+              apx-typed, apx, apx-older: made with apx, today's and two generations before
     `always`  words of `script.WORDS` that direct every answer; the user's message can add to them
     `bearer`  any other `Authorization` is the platform's 401; a function says yes or no to a token
     `turns`   words for one question each, in order

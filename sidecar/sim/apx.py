@@ -1,9 +1,10 @@
-"""An agent made with apx, on the wire: `apx` is the newer generation, `apx-older` the one before it.
+"""An agent made with apx, on the wire, in each of its generations:
 
+    apx-typed  POST /responses    today's: Responses events without `[DONE]`; believes what a body says of the user
     apx        POST /responses    read by hand; whole answers without custom outputs; traces as they happen
     apx-older  POST /invocations  a typed body, 422 for any other; text in pieces of 20, the trace at the end
 
-Both have an open card, tool routes, and development pages that ought to be nobody's.
+All have an open card, tool routes, and development pages that ought to be nobody's.
 """
 
 import itertools
@@ -23,7 +24,7 @@ from sidecar.sim.says import Item, items, spoken
 from sidecar.sim.script import Scene
 from sidecar.sim.visits import Visit
 
-PATH: Final = {"apx": "/responses", "apx-older": "/invocations"}
+PATH: Final = {"apx-typed": "/responses", "apx": "/responses", "apx-older": "/invocations"}
 CARD: Final = "/.well-known/agent.json"
 DEV: Final = ("/_apx/agent", "/_apx/tools", "/_apx/probe", "/_apx/openapi.json")
 TOOL: Final = "/api/tools/weather"
@@ -53,7 +54,9 @@ def read(raw: bytes, kind: Kind) -> Ask:
         raise Refused(422, f"JSON decode error: {error}") from None
     if not isinstance(body, dict):
         raise Refused(422, "Input should be a valid dictionary")
-    if kind == "apx-older":
+    if kind != "apx":
+        if kind == "apx-typed" and isinstance(body.get("input"), str):
+            raise Refused(400, "Invalid input: Input should be a valid list")
         try:
             InvocationRequest(**body)
         except ValidationError as error:
@@ -128,6 +131,8 @@ def whole(kind: Kind, ask: Ask, said: list[Item]) -> dict[str, Any]:
     if kind == "apx-older":
         return {"output": message, "custom_outputs": custom_outputs(ask)}
     about = {"id": f"resp_{int(time.time())}", "object": "response", "status": "completed"}
+    if kind == "apx-typed":
+        return about | {"output": said, "custom_outputs": custom_outputs(ask)}
     return about | {"output": message, "output_text": "".join(map(spoken, said))}
 
 
@@ -137,6 +142,9 @@ def custom_outputs(ask: Ask) -> dict[str, Any]:
 
 def stream(kind: Kind, ask: Ask, scene: Scene, said: list[Item]) -> Iterator[bytes]:
     """The frames, up to where the scene breaks."""
+    if kind == "apx-typed":
+        yield from apx_tells.typed(said, custom_outputs(ask), scene)
+        return
     events = list(apx_tells.events(said, custom_outputs(ask), older=kind == "apx-older"))
     if scene.breaks == "endless":
         events = list(itertools.takewhile(lambda event: event[0] != apx_tells.DONE, events))

@@ -1,11 +1,14 @@
-"""An apx agent's event stream: named frames whose data has no `type`, the same ids in each, no closing mark."""
+"""An apx agent's event stream: named frames whose data has no `type`, the same ids in each, no closing mark; or,
+of today's agents, Responses events that end with `response.completed`."""
 
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sidecar.sim.says import Item, pieces, spoken
-from sidecar.sim.tells import framing
+from sidecar.sim.script import Scene
+from sidecar.sim.tells import framed as plainly
+from sidecar.sim.tells import framing, responses_events
 
 Named = tuple[str, Any]
 ID: Final = "msg_001"
@@ -30,6 +33,18 @@ def events(said: list[Item], custom_outputs: dict[str, Any], *, older: bool) -> 
     yield DONE, {"item_id": ID, "output": finished({"content": [{"type": "output_text", "text": text}]})}
     if custom_outputs:
         yield "custom_outputs", custom_outputs
+
+
+def typed(said: list[Item], custom_outputs: dict[str, Any], scene: Scene) -> Iterator[bytes]:
+    """Responses events, up to where the scene breaks."""
+    events = list(responses_events(scene._replace(completed=True), said))
+    events[-1] |= {"custom_outputs": custom_outputs or None}
+    if scene.breaks in ("error", "typed"):
+        failed = {"type": "error", "error": "RuntimeError", "message": scene.failure}
+        events = [*events[: scene.after], failed]
+    elif scene.breaks == "truncate":
+        events = events[: scene.after or -1]
+    yield from plainly(events, scene.framing)
 
 
 def traces(said: list[Item]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-Kind = Literal["responses", "plain", "chat", "apx", "apx-older"]
+Kind = Literal["responses", "plain", "chat", "apx", "apx-typed", "apx-older"]
 """`AgentServer("ResponsesAgent")`, `AgentServer(None)` that takes either shape, one that tells chat only; apx."""
 
 

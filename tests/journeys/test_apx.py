@@ -12,7 +12,7 @@ from yarl import URL
 
 from sidecar import sim
 
-GENERATIONS = ("apx", "apx-older")
+GENERATIONS = ("apx-typed", "apx", "apx-older")
 ANN = {"x_forwarded_access_token": "ann.token", "x_forwarded_email": "ann@example.org"}
 ENV = "AGENTS__DEFAULT__"
 generations = pytest.mark.parametrize("generation", GENERATIONS)
@@ -132,16 +132,17 @@ async def test_traces_and_custom_outputs_reach_a_reader_of_responses(start: Star
         ]
         call = next(item for item in last["output"] if item["type"] == "function_call")
         assert (call["name"], json.loads(call["arguments"])) == ("weather", {"city": "Zürich"})
-        assert last["custom_outputs"] == {"asked_with": {"tenant": "a"}}
+        custom = last.get("custom_outputs") or streamed[-1]["custom_outputs"]  # as mlflow has it, beside
+        assert custom == {"asked_with": {"tenant": "a"}}
         assert {"span.start", "tool.trace"}.isdisjoint(event["type"] for event in streamed)
         whole = await (await sidecar.chat(body | {"stream": False})).json()
         assert whole["custom_outputs"] == {"asked_with": {"tenant": "a"}}
-        assert all(item.get("id") for item in whole["output"])
-        if generation == "apx":
+        assert generation == "apx-typed" or all(item.get("id") for item in whole["output"])
+        if generation != "apx-older":
             assert len(whole["output"]) == 3
 
 
-@generations
+@pytest.mark.parametrize("generation", ["apx", "apx-older"])
 async def test_no_two_answers_share_an_id(start: Start, generation: Any) -> None:
     """CONTRACTS 4.5: `msg_001` in every one of them."""
     async with sim.agent(generation) as agent:
@@ -224,6 +225,21 @@ async def test_its_instructions_are_replaced_by_nobody_unless_that_is_allowed(
     assert "as instructed" in "".join(await hook.shown(await opened.chat(body)))
     other = said("hello", custom_inputs={"instructions": None, "tenant": "a"})
     assert (await closed.chat(other)).status == 200
+
+
+@pytest.mark.parametrize("name", ["user_token", "workspace_host", "user_id", "user_email"])
+async def test_nobody_says_in_a_body_who_the_user_is_or_where_the_users_token_goes(
+    start: Start, name: str
+) -> None:
+    """Today's agents believe these before the headers: `workspace_host` leads the user's own token elsewhere."""
+    body = said("hello", custom_inputs={"tenant": "a", name: "https://evil.example.org"})
+    async with sim.agent("apx-typed") as agent:
+        closed = await before(start, agent)
+        for refused in (await closed.chat(body), await closed.call(body | {"stream": False}, **ANN)):
+            assert (refused.status, (await refused.json())["error"]) == (403, "identity_in_body")
+        assert len(agent.visits) == 0
+        opened = await before(start, agent, **{f"{ENV}ALLOW": "identity"})
+        assert (await opened.chat(body)).status == 200
 
 
 async def test_a_question_in_disguise_is_no_way_around(start: Start, newer: sim.Agent) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policies.apx import concerns, instructs, question
+from policies.apx import PRIVILEGED, concerns, privileged, question
 from policies.refusal import Refusal
 
 USER = {"role": "user", "content": "hi"}
@@ -15,7 +15,6 @@ USER = {"role": "user", "content": "hi"}
 
 def test_what_it_takes_is_left_alone() -> None:
     for body in (
-        {"input": "hi"},
         {"input": [USER], "custom_inputs": {"a": 1}},
         {"input": []},
         {"messages": "no list"},
@@ -49,6 +48,19 @@ def test_input_wins_over_messages() -> None:
     body = {"input": [USER], "messages": [{"role": "user", "content": "other"}]}
     assert question(body)["input"] == [USER]
     assert question({"input": None, "messages": [USER]}) == {"input": [USER]}
+
+
+def test_a_text_becomes_a_turn() -> None:
+    assert question({"input": "hi", "stream": False}) == {"input": [USER], "stream": False}
+
+
+@pytest.mark.parametrize(("name", "word"), PRIVILEGED.items())
+def test_what_is_not_for_every_caller_is_found_unless_it_is_allowed(name: str, word: str) -> None:
+    body = {"input": [USER], "custom_inputs": {"tenant": "a", name: "x"}}
+    assert privileged(body, ()) == (name, word)
+    assert privileged(body, (word,)) is None
+    for harmless in ({"custom_inputs": {name: None}}, {"custom_inputs": [name]}, {name: "x"}, [], None):
+        assert privileged(harmless, ()) is None
 
 
 def test_what_lies_between_the_turns_is_left_out() -> None:
@@ -124,7 +136,7 @@ def test_whatever_comes_it_is_told_or_refused(body: dict[str, Any]) -> None:
     if isinstance(turns, list):
         assert all(isinstance(turn["content"], str) for turn in turns)
     assert question(told) is told, "what was told once stays"
-    assert instructs(body) in (True, False)
+    assert privileged(body, ()) is None
 
 
 @pytest.mark.parametrize(

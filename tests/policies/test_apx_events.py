@@ -29,7 +29,7 @@ def said(text: str) -> tuple[str, Any]:
 def told(*events: tuple[str | None, Any], end: bool = True) -> list[Any]:
     answer = Answer("r1", 7)
     out = [event for name, value in events for event in answer.hear(value, name)]
-    return [*out, answer.end()] if end else out
+    return [*out, *answer.end()] if end else out
 
 
 def kinds(events: list[Any]) -> list[str]:
@@ -99,6 +99,8 @@ def test_a_frame_without_a_name_is_known_by_its_data(key: str) -> None:
         ((None, {"error": "no model"}), "no model"),
         (("error", {}), "The agent gave no reason."),
         (("error", ["?"]), "The agent gave no reason."),
+        ((None, {"type": "error", "error": "ValueError", "message": "no model"}), "no model"),
+        ((None, {"type": "response.failed", "response": {"error": {"message": "no model"}}}), "no model"),
     ],
 )
 def test_an_error_ends_it_in_the_agents_own_words(event: Any, why: str) -> None:
@@ -114,6 +116,20 @@ def test_an_error_ends_it_in_the_agents_own_words(event: Any, why: str) -> None:
 def test_an_end_without_a_finished_message_is_none(events: Any) -> None:
     with pytest.raises(Refusal) as refused:
         told(*events)
+    assert refused.value.code == "truncated"
+
+
+def test_events_that_are_responses_already_pass_as_they_are() -> None:
+    """Today's agents send them, with frames that have no name, and no `[DONE]` behind."""
+    item = {"type": "message", "id": "lc_run--1", "content": [{"type": "output_text", "text": "Hello"}]}
+    events = [
+        {"type": "response.output_text.delta", "item_id": "lc_run--1", "delta": "Hello"},
+        {"type": "response.output_item.done", "item": item, "output_index": 0},
+        {"type": "response.completed", "response": {"output": [item]}, "custom_outputs": {"k": 1}},
+    ]
+    assert told(*((None, event) for event in events)) == events
+    with pytest.raises(Refusal) as refused:
+        told(*((None, event) for event in events[:2]))
     assert refused.value.code == "truncated"
 
 
@@ -186,7 +202,7 @@ def test_every_cut_of_the_bytes_tells_the_same(data: st.DataObject, end: str) ->
             out += answer.hear(one.value(), one.event)
     for one in reader.end():
         out += answer.hear(one.value(), one.event)
-    assert [*out, answer.end()] == told(*STREAM)
+    assert [*out, *answer.end()] == told(*STREAM)
 
 
 def test_every_single_cut_tells_the_same() -> None:
@@ -196,4 +212,4 @@ def test_every_single_cut_tells_the_same() -> None:
         reader, answer = Reader(), Answer("r1", 7)
         events = [*reader.feed(raw[:cut]), *reader.feed(raw[cut:]), *reader.end()]
         out = [event for one in events for event in answer.hear(one.value(), one.event)]
-        assert [*out, answer.end()] == whole_stream
+        assert [*out, *answer.end()] == whole_stream
