@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from journeys.conftest import client
+from journeys.conftest import client, said
 from journeys.process import Started
 from journeys.test_run import FRONTEND, ended, up
 
@@ -25,6 +25,8 @@ async def test_l02_l04_l07_all_that_is_open_gets_its_last_word_and_an_app_that_w
     one = await process("run", "--", *FRONTEND, "ignore-term", AGENT_APP_URL=agent.url)
     app = await up(one, http)
     front = one.doors["front"]
+    async with http.get(f"{app}/given") as told:
+        agents_address = (await told.json())["env"]["AGENT_APP_URL"]
     piped = await http.get(
         f"{front}/stream"
     )  # the app passes on what its agent says, and that is without end
@@ -41,8 +43,8 @@ async def test_l02_l04_l07_all_that_is_open_gets_its_last_word_and_an_app_that_w
             assert ready.status == 503
         with pytest.raises(aiohttp.ClientConnectorError):
             await http.get(f"{front}/given")
-        said = await piped.read()  # to its proper end, or it raises
-        assert b'"code":"draining"' in said
+        passed_on = await piped.read()  # to its proper end, or it raises
+        assert b'"code":"draining"' in passed_on
         ticked = await own.read()
         assert b'"code":"draining"' in ticked
         assert 9 <= time.monotonic() - began < 10
@@ -50,6 +52,8 @@ async def test_l02_l04_l07_all_that_is_open_gets_its_last_word_and_an_app_that_w
         assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 1012)
     async with http.get(f"{app}/given") as still:  # the app is there until the last, and so is its agent
         assert still.status == 200
+    async with http.post(f"{agents_address}/invocations", json=said("hello", stream=False)) as answer:
+        assert answer.status == 200
     code, out, _ = await ended(one, within=4)
     assert code == 137
     assert "the socket was closed with 1012" in out
