@@ -43,6 +43,7 @@ def main() -> None:
     wanted = chosen.scenarios.split(",") if chosen.scenarios else [one.name for one in every]
     scenarios = [one for one in every if one.name in wanted]
     pinned = apart()
+    where = machine(pinned)
     say(f"agent and load in {language()}" + ("" if pinned else "; all on the same cores, so expect noise"))
     with agent() as port:
         lives = started(names, port, chosen.front, 0 if chosen.front or chosen.scenarios else chosen.starts)
@@ -50,7 +51,8 @@ def main() -> None:
             up = [stack.enter_context(target(name, port, front=chosen.front)) for name in names]
             slices = loaded(up, scenarios, chosen.rounds, chosen.seconds)
     figures = {
-        "machine": machine(pinned),
+        "machine": where,
+        "front": chosen.front,
         "rounds": chosen.rounds,
         "seconds": chosen.seconds,
         "targets": names,
@@ -95,8 +97,11 @@ def loaded(up: Sequence[Running], scenarios: Sequence[rows.Scenario], rounds: in
         these = [one for one in up if not scenario.only or one.name in scenario.only]
         for one in these if not scenario.load.watched else ():
             measured(one, scenario.load, 0.3)
+        turns = [(one.name, one, scenario.load) for one in these]
+        if scenario.over:
+            turns.append((table.OVER, these[0], scenario.over))
         slices[scenario.name] = [
-            (one.name, measured(one, scenario.load, seconds)) for one in alternated(these, rounds)
+            (name, measured(one, load, seconds)) for name, one, load in alternated(turns, rounds)
         ]
     return slices
 
@@ -108,6 +113,7 @@ def machine(pinned: bool) -> dict[str, object]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "load": language(),
+        "busy": round(os.getloadavg()[0], 1),
     }
 
 

@@ -21,12 +21,18 @@ class Row(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A load, and what is read off it. `only`: not measured on other targets."""
+    """A load, and what is read off it. `only`: not measured on other targets.
+
+    `over`: another load, whose slices stand between those of this one; what the first row has more of than it is
+    told as `more`.
+    """
 
     name: str
     load: Load
     rows: tuple[Row, ...]
     only: tuple[str, ...] = ()
+    over: Load | None = None
+    more: str = ""
 
 
 SCENARIOS: Final = (
@@ -81,6 +87,8 @@ SCENARIOS: Final = (
             Row("translated", "… events/s that came through", ",.0f", "more", lambda s: s.rate),
         ),
         only=("sidecar",),
+        over=Load("events", 200, chat("10000 lf"), warm=0.4),
+        more="… more than an event that is passed raw, µs",
     ),
     Scenario(
         "flood",

@@ -5,7 +5,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from bench.programs import program
 from bench.running import Running
@@ -103,9 +103,12 @@ def measured(target: Running, load: Load, seconds: float) -> Slice:
     return Slice(**values, cpu=cpu, peak=peak - resident)
 
 
-def alternated(targets: Sequence[Running], rounds: int) -> Iterator[Running]:
+T = TypeVar("T")
+
+
+def alternated(turns: Sequence[T], rounds: int) -> Iterator[T]:
     """Each peer between two slices of the first: A B A C A, B A C A, …"""
-    first, *peers = targets
+    first, *peers = turns
     yield first
     for _ in range(rounds):
         for peer in peers:
@@ -115,10 +118,10 @@ def alternated(targets: Sequence[Running], rounds: int) -> Iterator[Running]:
             yield first
 
 
-def ratios(slices: Sequence[tuple[str, float]], peer: str) -> list[float]:
-    """What the first has of its peer, in each pair: its mean before and after, by the peer's between them."""
+def pairs(slices: Sequence[tuple[str, float]], peer: str) -> list[tuple[float, float]]:
+    """The first's mean before and after each slice of its peer, and the peer's between them."""
     return [
-        (before + after) / 2 / value
+        ((before + after) / 2, value)
         for (_, before), (name, value), (_, after) in zip(slices, slices[1:], slices[2:], strict=False)
         if name == peer
     ]

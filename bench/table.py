@@ -2,12 +2,13 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from bench.rows import LIVES, Scenario
-from bench.slices import Slice, ratios
+from bench.slices import Slice, pairs
 
 Figures = dict[str, Any]
+OVER: Final = "over"  # the slices that another load takes on the same target
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -31,20 +32,25 @@ def figures(
             values = {name: [value for other, value in series if other == name] for name in names}
             if row.most:
                 values = {name: [max(some)] for name, some in values.items() if some}
-            pairs = {
-                peer: ratios(series, peer) if all(values.get(peer, ())) and not row.most else []
-                for peer in names[1:]
-            }
-            told.append(entry(row.key, row.label, row.form, row.better, values, pairs))
+            some = {} if row.most else {peer: ratios(pairs(series, peer)) for peer in names[1:]}
+            told.append(entry(row.key, row.label, row.form, row.better, values, some))
+        if scenario.over:
+            row = scenario.rows[0]
+            series = [(name, row.value(one)) for name, one in slices[scenario.name]]
+            more = [mean - value for mean, value in pairs(series, OVER)]
+            told.append(entry(f"{row.key}_more", scenario.more, row.form, row.better, {names[0]: more}, {}))
     for key, label, form in LIVES:
         values = {name: [life[key] for life in lives[name]] for name in names}
-        pairs = {
-            peer: [a / b for a, b in zip(values[names[0]], values[peer], strict=True) if b]
-            for peer in names[1:]
-        }
+        starts = {peer: list(zip(values[names[0]], values[peer], strict=True)) for peer in names[1:]}
         if any(values.values()):
-            told.append(entry(key, label, form, "less", values, pairs))
+            some = {peer: ratios(both) for peer, both in starts.items()}
+            told.append(entry(key, label, form, "less", values, some))
     return told
+
+
+def ratios(both: Sequence[tuple[float, float]]) -> list[float]:
+    """None where the peer has none of it."""
+    return [first / other for first, other in both] if all(other for _, other in both) else []
 
 
 def entry(
@@ -53,7 +59,7 @@ def entry(
     form: str,
     better: str,
     values: Mapping[str, Sequence[float]],
-    pairs: Mapping[str, Sequence[float]],
+    ratios: Mapping[str, Sequence[float]],
 ) -> Figures:
     return {
         "key": key,
@@ -61,7 +67,7 @@ def entry(
         "form": form,
         "better": better,
         "values": {name: spread(some) for name, some in values.items() if some},
-        "ratios": {peer: spread(some) for peer, some in pairs.items() if some},
+        "ratios": {peer: spread(some) for peer, some in ratios.items() if some},
     }
 
 
