@@ -1,7 +1,8 @@
 """The agents that `sidecar demo` has behind it."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +10,8 @@ from middleware.dialects.spoken import KINDS
 from sidecar.pages import Guide
 from sidecar.settings import AgentBlock, Settings
 from sidecar.sim import mcp
-from sidecar.sim.agent import Agent, agent
+from sidecar.sim.a2a import a2a
+from sidecar.sim.agent import agent
 from sidecar.sim.script import spoken
 
 PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
@@ -48,9 +50,16 @@ SHOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {"always": f"cold start 5 {PACE}"},
     ),
     "apx": ("Made with apx, whose streams are told as Responses", {"kind": "apx", "always": PACE}),
+    "calculator": ("Speaks A2A 1.0: `Add 15 and 27`", {"kind": "a2a"}),
     "tools": ("An MCP server, for MCP clients: /agents/tools/mcp at egress; takes no chats", {"kind": "mcp"}),
     "whoami": ("Tells which identity headers reach an agent", {"always": f"whoami {PACE}"}),
     "troubled": ("Goes wrong each time in another way", {"always": PACE, "turns": cycle(TROUBLES)}),
+}
+
+
+OTHERS: Final[dict[str, Callable[[], AbstractAsyncContextManager[Any]]]] = {
+    "mcp": mcp.server,
+    "a2a": partial(a2a, "1.0", "calculator"),
 }
 
 
@@ -61,8 +70,8 @@ async def agents() -> AsyncIterator[dict[str, Offer]]:
         offers = {}
         for name, (does, how) in SHOWN.items():
             kind = how.get("kind", "responses")
-            started = mcp.server() if kind == "mcp" else agent(**how)
-            one: Agent | mcp.Server = await stack.enter_async_context(started)
+            started = OTHERS[kind]() if kind in OTHERS else agent(**how)
+            one = await stack.enter_async_context(started)
             offers[name] = Offer(one.url, kind if kind in KINDS else "responses", does)
         yield offers
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,12 @@ AGENT = Agent("echo", "http://agent.example:8000", kind="a2a")
 JSON = headers(("Content-Type", "application/json"))
 SSE = headers(("Content-Type", "text/event-stream"))
 CARD = {"name": "Echo", "url": "http://agent.example:8000/rpc", "capabilities": {"streaming": True}}
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as one:
+        yield one
 
 
 def call(text: str = "hi", *, stream: bool = True, email: str | None = None, **more: Any) -> Call:
@@ -83,22 +89,26 @@ async def heard(raw: bytes, cuts: list[int]) -> bytes:
     st.lists(st.integers(0, 4000), max_size=6),
 )
 @settings(max_examples=1000, deadline=None)
-def test_an_agents_stream_is_told_alike_wherever_it_is_cut(said: list[str], cuts: list[int]) -> None:
+def test_an_agents_stream_is_told_alike_wherever_it_is_cut(
+    runner: asyncio.Runner, said: list[str], cuts: list[int]
+) -> None:
     raw = b": ping - now\r\n\r\n" + b"".join(
         result(update(text, append=bool(n))) for n, text in enumerate(said)
     )
     raw += result(ended("completed"))
-    whole = asyncio.run(heard(raw, []))
-    assert asyncio.run(heard(raw, cuts)) == whole
+    whole = runner.run(heard(raw, []))
+    assert runner.run(heard(raw, cuts)) == whole
     deltas = [json.loads(line[6:]) for line in whole.split(b"\n") if b'"response.output_text.delta"' in line]
     assert "".join(delta["delta"] for delta in deltas) == "".join(said)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=3))
 @settings(max_examples=1000, deadline=None)
-def test_whatever_bytes_an_agent_streams_are_told_or_refused(raw: bytes, cuts: list[int]) -> None:
+def test_whatever_bytes_an_agent_streams_are_told_or_refused(
+    runner: asyncio.Runner, raw: bytes, cuts: list[int]
+) -> None:
     try:
-        told = asyncio.run(heard(b"data: " + raw, cuts))
+        told = runner.run(heard(b"data: " + raw, cuts))
     except Refusal as refusal:
         told = refusal.code.encode()
     assert told

@@ -160,7 +160,7 @@ class Run:
         """Nobody reads on. An agent that still works on a task is told so; what it says to that is nobody's."""
         answer = self.answer
         await self._let_go(ending)
-        if answer.over or not answer.cancelable or self._call.agent.replay == "never":
+        if answer.over or not answer.cancelable:
             return
         params = {"id": answer.place.task}
         cancel = asked(self._call, self._line, self._line.tongue.cancel, params, stream=False)
