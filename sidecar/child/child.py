@@ -63,7 +63,8 @@ class Child:
 
     def _why(self, readiness: Readiness, within: float) -> str:
         port = readiness.port
-        places = [place for place in listening(self.pid) if not place.endswith(f":{port}")]
+        asked = {f"{host}:{port}" for host in ("127.0.0.1", "0.0.0.0", "[::1]", "[::]")}
+        places = [place for place in listening(self.pid) if place not in asked]
         elsewhere = f" It listens on {', '.join(places[:5])} instead." if places else ""
         return (
             f"the app did not answer within {within:g} s: at its port {port}, {readiness.seen}.{elsewhere} It is told "

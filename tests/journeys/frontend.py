@@ -1,6 +1,6 @@
 """A frontend that `sidecar run` starts in tests: it tells what it was given, and does what its arguments say.
 
-python frontend.py [port=N] [first] [ignore-term] [say=TEXT] [end=CODE] [daemon]
+python frontend.py [host=A] [port=N] [first] [ignore-term] [say=TEXT] [end=CODE] [daemon]
 """
 
 import json
@@ -109,6 +109,8 @@ if "end" in ASKED:
     sys.exit(int(ASKED["end"]))
 if "daemon" in ASKED:
     daemon()
-App.server = ThreadingHTTPServer(("127.0.0.1", int(ASKED.get("port") or os.environ["PORT"])), App)
+App.server = ThreadingHTTPServer(
+    (ASKED.get("host") or "127.0.0.1", int(ASKED.get("port") or os.environ["PORT"])), App
+)
 App.server.daemon_threads = True
 App.server.serve_forever()

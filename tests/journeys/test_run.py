@@ -349,21 +349,20 @@ async def test_a_command_that_cannot_start_is_one_sentence_and_a_shells_exit_cod
         assert err.count("\n") == 1
 
 
-async def test_l06_an_app_that_never_answers_is_told_with_where_it_listens_instead(
-    process: Started, agent: sim.Agent
-) -> None:
+async def test_l06_an_app_that_never_answers_is_told_with_where_it_listens_instead(process: Started) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    one = await process(
-        "run", "--", *FRONTEND, f"port={port}", AGENT_APP_URL=agent.url, SIDECAR_APP_START_TIMEOUT="800ms"
-    )
-    code, _, err = await ended(one)
-    assert code == 1
-    assert "the app did not answer within 0.8 s" in err
-    assert "nothing listened" in err
-    assert f"It listens on 127.0.0.1:{port} instead." in err
-    assert "SIDECAR_APP_START_TIMEOUT" in err
+    waiting = {"SIDECAR_APP_START_TIMEOUT": "800ms"}
+    elsewhere = await process("run", "--", *FRONTEND, f"port={port}", **waiting)
+    next_door = await process("run", "--", *FRONTEND, "host=127.0.0.2", "port={port}", **waiting)
+    for one, place in ((elsewhere, rf"127\.0\.0\.1:{port}"), (next_door, r"127\.0\.0\.2:\d+")):
+        code, _, err = await ended(one)
+        assert code == 1
+        assert "the app did not answer within 0.8 s" in err
+        assert "nothing listened" in err
+        assert re.search(rf"It listens on {place} instead\.", err)
+        assert "SIDECAR_APP_START_TIMEOUT" in err
 
 
 async def test_l06_an_app_that_takes_connections_and_says_nothing_is_not_ready(process: Started) -> None:
