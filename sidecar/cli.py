@@ -93,9 +93,10 @@ def demo(env_file: Path | None, port: str | None) -> None:
 
 @main.command(epilog=_example("sidecar check --env-file production.env"), short_help="Judge the settings.")
 @_env_file
-def check(env_file: Path | None) -> None:
+@click.option("--run", "beside", is_flag=True, help="Judge them as `sidecar run` would.")
+def check(env_file: Path | None, beside: bool) -> None:
     """Judge the settings and start nothing: every problem at once (exit 78), or what they amount to."""
-    settings = _settings("check", env_file)
+    settings = _settings("run" if beside else "check", env_file)
     from policies.identity import Belief
     from sidecar.agents import notices, snapshot
     from sidecar.start import block
@@ -112,7 +113,8 @@ def check(env_file: Path | None) -> None:
     }
     agents = snapshot(settings)
     notes = (*settings.notices, *notices(agents))
-    click.echo(block("check", settings, doors, beliefs, agents, notes), nl=False)
+    frontend = "the app that is started" if beside else ""
+    click.echo(block("check", settings, doors, beliefs, agents, notes, frontend), nl=False)
     click.echo("The settings are good.")
 
 

@@ -86,6 +86,16 @@ def test_serve_without_an_agent_says_which_variable_to_set() -> None:
     )
 
 
+def test_check_judges_settings_as_run_would_have_them() -> None:
+    answer = sidecar("check", "--run")
+    assert answer.exit_code == 0
+    assert re.search(r"front +127\.0\.0\.1:8000  the app that is started\n", answer.stdout)
+    assert "believes callers that hold the egress key; others are refused" in answer.stdout
+    assert sidecar("check").exit_code == 78  # who only serves needs an agent
+    wrong = sidecar("check", "--run", **AGENT, SIDECAR_FRONTEND_URL="http://127.0.0.1:3000")
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (78, 2)
+
+
 @pytest.mark.parametrize("command", ["serve", "demo", "check", "config", "middleware"])
 def test_every_command_says_all_that_is_wrong_a_line_each_and_exits_with_78(command: str) -> None:
     wrong = {
