@@ -52,7 +52,9 @@ class Connection(RequestHandler):
 
     @property
     def awaiting_head(self) -> bool:
-        return self._waiter is not None and not self._messages
+        """Whether the next request is waited for, or the first will be."""
+        waiter = self._waiter
+        return not self._request_count if waiter is None else not waiter.done()
 
     # --- what comes ----------------------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ class Connection(RequestHandler):
         count, busy = self._request_count, self._request_in_progress
         super().data_received(data)
         if self._request_count == count:
-            if not busy and self._manager is not None:
+            if self.awaiting_head and self._manager is not None and data.strip(b"\r\n"):
                 self._owner.begun(self)
         elif busy or len(self._messages) > 1:
             self._behind()
