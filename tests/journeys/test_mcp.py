@@ -268,3 +268,22 @@ async def test_an_endpoint_outside_of_the_agent_is_not_told(
         await stream.content.read()
     (call,) = await sidecar.calls()
     assert call["outcome"] == "agent_protocol_error"
+
+
+async def test_a_gateways_path_is_a_prefix_like_any_other(start: Start, server: mcp.Server) -> None:
+    """`/api/agents/<name>/…`, at egress and, for callers who are named, at the front."""
+    sidecar = await before(start, server, TRUST="127.0.0.0/8", FRONT_ROUTES="/api/agents")
+    for door in (sidecar.egress, sidecar.front):
+        address = f"{door}/api/agents/tools"
+        named = ANN | BOTH
+        opened = await sidecar.http.post(f"{address}/mcp", json=rpc("initialize"), headers=named)
+        assert opened.status == 200
+        session = {SESSION: opened.headers[SESSION]}
+        pinged = await sidecar.http.post(f"{address}/mcp", json=rpc("ping"), headers=named | session)
+        assert pinged.status == 200
+        stream = await sidecar.http.get(f"{address}/sse", headers=named)
+        async with aclosing(told(stream)) as events:
+            _, endpoint = await anext(events)
+        assert urljoin(f"{address}/sse", endpoint).startswith(f"{address}/messages/?session_id=")
+    nobody = await sidecar.http.post(f"{sidecar.front}/api/agents/tools/mcp", json=rpc("initialize"))
+    assert (nobody.status, await error(nobody)) == (401, "caller_not_named")

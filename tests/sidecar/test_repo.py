@@ -50,7 +50,9 @@ def pins(lock: str) -> dict[str, str]:
 # --- locks -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "tests/peers/peers.lock"])
+@pytest.mark.parametrize(
+    "lock", [*LOCKS, *(f"tests/peers/{lock.name}" for lock in ROOT.glob("tests/peers/*.lock"))]
+)
 def test_a_lock_holds_pins_and_hashes_and_no_address(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
     assert lines
