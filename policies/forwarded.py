@@ -93,6 +93,12 @@ def navigates(method: str, headers: Headers) -> bool:
     return method == "GET" and (mode or "navigate") == "navigate" and "text/html" in headers.get("accept", "")
 
 
+def opens(method: str, headers: Headers) -> bool:
+    """Whether a browser opens a page in a window of its own, as a link on any site may have it do."""
+    how = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
+    return method == "GET" and how == ("navigate", "document")
+
+
 def played(email: str, workspace: str | None, token: str | None) -> Pairs:
     """A user as the platform's proxy tells of one. Its id is made up, and no e-mail: none is on the platform."""
     number = sum(256**at * byte for at, byte in enumerate(email.encode()[-6:]))

@@ -40,6 +40,7 @@ class Belief(NamedTuple):
     platform: bool = False  # front: only the platform's proxy reaches it
     networks: Networks = ()  # front: SIDECAR_TRUST
     key_required: bool = True  # egress: callers on this machine need the key as well
+    played: str = ""  # front: SIDECAR_DEV_USER, who everybody is
 
     def __str__(self) -> str:
         """One sentence for the start-up block."""
@@ -51,6 +52,8 @@ class Belief(NamedTuple):
             )
         if self.door == "admin":
             return "nobody"
+        if self.played:
+            return f"nobody: whoever comes is {self.played} (SIDECAR_DEV_USER)"
         if self.platform:
             return "everybody: only the platform's proxy reaches this port, and it sets the headers itself"
         if self.networks:

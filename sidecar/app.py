@@ -267,7 +267,8 @@ class Sidecar:
 
     def belief(self, door: Door) -> identity.Belief:
         settings = self.settings
-        return identity.Belief(door, settings.on_platform, settings.trust, settings.egress_key == "required")
+        required, played = settings.egress_key == "required", settings.dev_user or ""
+        return identity.Belief(door, settings.on_platform, settings.trust, required, played)
 
     def troubles(self) -> list[str]:
         """Why we are not ready, a sentence each; empty is ready."""

@@ -103,7 +103,7 @@ def check(env_file: Path | None, beside: bool) -> None:
 
     required = settings.egress_key == "required"
     beliefs: dict[Door, Belief] = {
-        "front": Belief("front", settings.on_platform, settings.trust),
+        "front": Belief("front", settings.on_platform, settings.trust, played=settings.dev_user or ""),
         "egress": Belief("egress", key_required=required),
     }
     doors: dict[Door, str] = {
@@ -113,7 +113,8 @@ def check(env_file: Path | None, beside: bool) -> None:
     }
     agents = snapshot(settings)
     notes = (*settings.notices, *notices(agents))
-    frontend = "the app that is started" if beside else ""
+    there = f"the app at {settings.frontend_url}" if settings.frontend_url else ""
+    frontend = "the app that is started" if beside else there
     click.echo(block("check", settings, doors, beliefs, agents, notes, frontend), nl=False)
     click.echo("The settings are good.")
 

@@ -93,7 +93,7 @@ class Doorkeeper:
             believed = identity.believed(self.belief, request.remote, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
             if self.player is not None:
-                caller = await self.player.caller()
+                caller = await self.player.caller(headers, method, self.rules)
             if judged:
                 caller = self.named(identity.bearing(caller, headers), page, route)
             common = access.cors(self.rules, headers) if self.rules.origins else []

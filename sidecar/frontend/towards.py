@@ -26,7 +26,7 @@ class Towards:
             believed=caller.believed and not self.played,
             peer=request.remote,
             request_id=own(request_id),
-            played=self.told_of(caller) if self.played else (),
+            played=self.told_of(caller) if self.played and caller.believed else (),
         )
         return Call(
             self._agent if self._agent.url == self.frontend.url else self._there(),

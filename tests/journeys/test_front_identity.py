@@ -118,6 +118,27 @@ async def test_a_user_who_is_played_looks_to_the_app_as_when_it_is_deployed(
     assert "dev@example.org" in sidecar.app.announcement("serve")
 
 
+@pytest.mark.parametrize(
+    ("fetch", "played"),
+    [
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, True),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, False),
+        ({"Origin": "https://evil.example"}, False),
+    ],
+)
+async def test_no_page_of_another_site_asks_as_the_user_who_is_played(
+    start: Start, agent: sim.Agent, app: App, fetch: dict[str, str], played: bool
+) -> None:
+    """A link may open the app; nothing else of another site comes with this machine's user."""
+    sidecar = await start(agent.url, FRONTEND_URL=app.url, DEV_USER="dev@example.org")
+    assert (await sidecar.http.get(f"{sidecar.front}/api/me", headers=fetch)).status == 200
+    assert (app.header("x-forwarded-email") is not None) == played
+    assert app.header("x-forwarded-for") == "127.0.0.1"
+
+
 async def test_a_user_who_is_played_is_the_caller_of_our_own_routes_too(
     start: Start, agent: sim.Agent
 ) -> None:

@@ -105,6 +105,7 @@ def test_anybody_else_is_refused_at_egress(key_required: bool, peer: str | None)
         (Belief("front", platform=True), "only the platform's proxy reaches this port"),
         (Belief("front", networks=(ip_network("10.0.0.0/8"),)), "callers from 10.0.0.0/8"),
         (Belief("front"), "nobody"),
+        (Belief("front", played="ada@example.org"), "whoever comes is ada@example.org"),
         (Belief("egress"), "hold the egress key; others are refused"),
         (Belief("egress", key_required=False), "callers on this machine"),
         (Belief("admin"), "nobody"),
