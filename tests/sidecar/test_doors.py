@@ -158,22 +158,31 @@ async def test_neither_idleness_nor_a_slow_body_nor_a_slow_answer_is_a_slow_head
     idle.close()
 
 
-async def test_bodies_that_came_apart_from_their_heads_and_full_queues_leave_a_connection_to_idle(
-    opened: Open, door: Door
-) -> None:
+async def test_an_empty_line_behind_a_body_is_no_head(opened: Open, door: Door) -> None:
     listener = await opened(head_timeout=0.2)
     reader, writer = await connected(listener)
-    for piece in (b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", b"ab", b"\r\n"):
-        writer.write(piece)
-        await asyncio.sleep(0)
+    writer.write(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
     await reader.readuntil(b"\r\n\r\nab")
-    writer.write(ASKED * 100)  # more than aiohttp reads ahead
-    for _ in range(100):
-        await reader.readuntil(b"fine")
+    writer.write(b"\r\n")  # as clients of long ago do
     await asyncio.sleep(0.4)
     writer.write(ASKED)
     assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200 ")
     assert door.malformed == []
+    writer.close()
+
+
+async def test_a_queue_of_requests_that_was_full_leaves_the_connection_to_idle(
+    opened: Open, door: Door
+) -> None:
+    listener = await opened(head_timeout=0.2)
+    reader, writer = await connected(listener)
+    for count in (32, 33, 64, 100):  # aiohttp reads 32 ahead
+        writer.write(ASKED * count)
+        for _ in range(count):
+            await reader.readuntil(b"fine")
+        await asyncio.sleep(0.3)
+    assert door.malformed == []
+    assert len(door.asked) == 229
     writer.close()
 
 
