@@ -36,7 +36,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
         case "/echo" | "/gated":
             return web.json_response({"length": size, "method": request.method})
         case "/large":
-            return web.json_response("x" * 4000)
+            return web.json_response("x" * 2000)
         case "/chunked":
             return await pieces(request, "application/json", b"[1", b", 2]")
         case "/stream":

@@ -35,7 +35,7 @@ async function answer(request, response) {
     case "/gated":
       return whole(response, { length, method: request.method });
     case "/large":
-      return whole(response, "x".repeat(4000));
+      return whole(response, "x".repeat(2000));
     case "/chunked":
       response.writeHead(200, json).write("[1");
       return response.end(", 2]");

@@ -29,7 +29,7 @@ def app(environ, start):
         case "/echo" | "/gated":
             return whole(start, {"length": size, "method": method})
         case "/large":
-            return whole(start, "x" * 4000)
+            return whole(start, "x" * 2000)
         case "/chunked":
             start("200 OK", [JSON])
             return [b"[1", b", 2]"]
