@@ -230,3 +230,18 @@ def test_an_ending_is_a_chat_path_and_slashes_or_nothing(address: str) -> None:
     found = ending(address)
     assert address.strip().endswith(found)
     assert found.strip("/") in ("", "invocations", "responses")
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.text(max_size=12), max_size=4))
+def test_whatever_a_process_calls_itself_it_is_a_launcher_by_its_first_two_words_only(
+    argv: list[str],
+) -> None:
+    assert is_launcher(argv) is is_launcher(argv[:2])
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.integers(-64, 255))
+def test_l05_an_exit_code_is_always_one_that_a_process_can_have(returned: int) -> None:
+    assert 0 <= exit_code(returned) <= 255
+    assert (exit_code(returned) == 0) is (returned == 0)
