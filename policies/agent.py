@@ -23,6 +23,7 @@ class Agent(NamedTuple):
     shape: str = "auto"  # auto | as-is | input | messages
     replay: str = "auto"  # auto | never
     headers: tuple[str, ...] = ()  # further header names that may go to it, in lower case
+    project: str = "agent-sidecar"  # of a builder: in which of each user's projects conversations are
     allow: tuple[str, ...] = ()  # of an apx agent: instructions | identity | tools | dev (policies.apx)
     why_trusted: str = ""  # one sentence for people
     connection: str = (

@@ -97,6 +97,7 @@ FINER: Final[dict[str, tuple[str, int, str]]] = {
         502,
         "The agent waits for an authorization that its user gives elsewhere.",
     ),
+    "agent_run_lost": ("truncated", 502, "The agent has lost this run, and its answer was not kept."),
     "agent_card_invalid": ("agent_failed", 502, "The agent's card cannot be read."),
     "agent_card_elsewhere": ("agent_failed", 502, "The agent's card leads to another place than the agent."),
     "agent_address_refused": ("agent_unreachable", 502, "The agent's registered address may not be called."),

@@ -55,6 +55,7 @@ def _agent(name: str, block: AgentBlock, settings: Settings) -> Agent:
         shape=block.shape,
         replay=block.replay,
         headers=block.headers,
+        project=block.project,
         allow=block.allow,
         why_trusted=trust.why,
         settled=block.kind != "auto" and not discovery.app_name(block.url),

@@ -5,13 +5,14 @@ from typing import Final
 
 from middleware.dialects.a2a import a2a
 from middleware.dialects.apx import apx
+from middleware.dialects.builder import builder
 from middleware.dialects.chat import chat
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.mcp import mcp, relay
 from middleware.dialects.responses import responses
 from middleware.sessions import Sessions
 
-KINDS: Final = frozenset({"a2a", "apx", "mcp", "responses"})  # what agents speak
+KINDS: Final = frozenset({"a2a", "apx", "builder", "mcp", "responses"})  # what agents speak
 
 
 def spoken(errors: str | None = None, *, origins: Iterable[str] = ()) -> dict[str, Dialect]:
@@ -22,5 +23,6 @@ def spoken(errors: str | None = None, *, origins: Iterable[str] = ()) -> dict[st
         "responses": responses(errors),
         "a2a": a2a(errors, origins=frozenset(origins)),
         "apx": apx(errors, mcp=through_mcp),
+        "builder": builder(errors),
         "mcp": mcp(through_mcp, errors),
     }

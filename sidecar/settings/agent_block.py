@@ -90,6 +90,11 @@ class AgentBlock(Group):
         "its development pages under `/_apx/`.",
         "403 `instructions_closed`, `identity_in_body`, `relay_closed`.",
     )
+    project: Text = setting(
+        "agent-sidecar",
+        "The project of a `builder` in which conversations are held: each user's own of this name, made where there "
+        "is none.",
+    )
     plaintext: Flag = setting(
         False,
         "Allows credentials and identity to go to it over plain http to another machine.",
