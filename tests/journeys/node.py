@@ -1,6 +1,7 @@
 """Frontends that run on Node: the packages of an example, installed once, and processes of it."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -20,11 +21,13 @@ def app(name: str, folder: Path) -> Path:
     example, packages = ROOT / "examples" / name, ROOT / ".node" / name
     wanted = (example / "package.json").read_text()
     made = packages / "made"
-    if not made.exists() or made.read_text() != wanted:
-        packages.mkdir(parents=True, exist_ok=True)
-        (packages / "package.json").write_text(wanted)
-        subprocess.run([need("npm"), *INSTALL], cwd=packages, check=True, timeout=120)
-        made.write_text(wanted)
+    packages.mkdir(parents=True, exist_ok=True)
+    with (packages / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not made.exists() or made.read_text() != wanted:
+            (packages / "package.json").write_text(wanted)
+            subprocess.run([need("npm"), *INSTALL], cwd=packages, check=True, timeout=120)
+            made.write_text(wanted)
     copy = folder / name
     shutil.copytree(example, copy, ignore=shutil.ignore_patterns("node_modules"))
     (copy / "node_modules").symlink_to(packages / "node_modules")
