@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from middleware.exchange import Body
-from policies import header_table
 from policies.agent import Agent
 from policies.outcome import sentence
 from policies.refusal import Refusal
