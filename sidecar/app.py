@@ -97,7 +97,9 @@ class Sidecar:
             self.stack.push_async_callback(wire.close)
             handler: Handler = wire
             if settings.uc_discovery:
-                outside = Wire(limits(settings), self.sweep, terminals, telemetry, public=True)
+                outside = Wire(
+                    limits(settings), self.sweep, terminals, telemetry, proxied=proxied(), public=True
+                )
                 self.stack.push_async_callback(outside.close)
                 handler = by_reach(wire, outside)
             self.registry = registry(
@@ -160,9 +162,7 @@ class Sidecar:
             frontend,
             wire,
             self.edge,
-            Asking(
-                self.registry, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout
-            ),
+            Asking(self.registry, self.sweep, max_body=settings.max_body, body_timeout=settings.body_timeout),
             errors=settings.errors,
             draining=lambda: self.lifetime.draining,
             played=self.player is not None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -11,6 +11,7 @@ from middleware.exchange import EMPTY, Body, Call, Headers
 from policies import body, identity, jsonrpc, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
+from policies.answers import is_json
 from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
@@ -20,6 +21,15 @@ from sidecar.sweep import Deadline, Sweep
 
 NOBODY = Agent("", "")
 NEVER = float("inf")
+
+
+SMALL: Final = 4096  # bytes of a JSON-RPC call that asks for a card
+
+
+def small(request: web.BaseRequest) -> bool:
+    """Whether a relay's body is so small that it may be read, and JSON."""
+    known = request.content_length
+    return bool(known and known <= SMALL and is_json(request.headers.get("Content-Type", "")))
 
 
 class Uploading:
@@ -75,6 +85,8 @@ class Asking:
             payload = Uploading(request, self)
         known = self.agents.get(name or "default")
         agent = known if known is not None and known.settled else await self.agent(name, caller)
+        if wants is None and agent.kind == JSONRPC and type(payload) is Uploading and small(request):
+            payload = Body(await self.raw(request))  # it may ask for a card, which has to lead through us
         return Call(
             agent,
             caller,

@@ -10,7 +10,7 @@ from aiohttp import web
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Pairs, Reply
 from policies.agent import Agent, Caller
-from policies.paths import JSONRPC, Route
+from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
 from sidecar.sweep import Sweep
@@ -89,7 +89,7 @@ class Edge:
             if call.wants_stream:
                 answer.expect(self.dialects[call.dialect].opening, partial(self.in_hand, call.agent))
             reply = await (self.relay if call.wants_stream is None else self.chat)(call)
-            if call.dialect == JSONRPC and self.retold is not None:
+            if call.wants_stream is None and self.retold is not None:
                 reply = await self.retold(request, call, reply)
             return await self.telling.tell(answer, call, reply, record)
         except Refusal:  # there was no call yet: the door tells it, and ends the record

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import orjson
 from aiohttp import web
 
+from middleware.exchange import Pairs
 from policies import access, errors, identity, paths
 from policies.agent import FRONTEND, Caller, Door
 from policies.paths import Route
@@ -98,7 +99,7 @@ class Doorkeeper:
                 caller = self.named(identity.bearing(caller, headers), page, route)
             common = access.cors(self.rules, headers) if self.rules.origins else []
             if page is not None:
-                return await self.shown(page, request, caller, request_id)
+                return await self.shown(page, request, caller, request_id, common)
             return await edge.exchange(request, route, caller, request_id, removed, common)
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
@@ -157,12 +158,12 @@ class Doorkeeper:
         raise Refusal(401, "caller_not_named", detail=detail, hint=hint)
 
     async def shown(
-        self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str
+        self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str, common: Pairs
     ) -> web.StreamResponse:
         record = self.telemetry.begin(request_id, self.door, "other", request.method)
         try:
             response = await page(request, caller)
-            response.headers.setdefault("Server", "sidecar")
+            response.headers.extend([("Server", "sidecar"), ("x-request-id", request_id), *common])
             wrong = 400 <= response.status < 500  # 503 is what /readyz says, and says well
             self.telemetry.finish(record, "refused_input" if wrong else "ok", response.status)
             return response

@@ -51,6 +51,7 @@ def _facts(agent: Agent | None, status: int, reason: str, text: str) -> Facts:
         key=key,
         url="AGENT_APP_URL" if agent.name == "default" else f"{key}__URL",
         auth=agent.auth,
+        found=bool(agent.connection),
     )
     try:
         parts = urlsplit(agent.url)

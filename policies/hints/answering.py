@@ -9,11 +9,13 @@ from policies.hints.facts import (
     OWN_LOG,
     SCOPES,
     START,
+    VOUCH,
     Cause,
     always,
     answered,
     auth,
     both,
+    found,
     hosted,
     pending,
 )
@@ -22,6 +24,11 @@ WHICH: Final = "`GET /agents` on the admin door says which credential is sent; {
 
 CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
     "agent_login_page": (
+        Cause(
+            both(found, auth("none")),
+            "{Agent} at {host}, which was found in Unity Catalog, answered with a login page: it gets no credential.",
+            VOUCH,
+        ),
         Cause(
             auth("none"),
             "{Agent} at {host} answered with a login page: the call carried no credential.",
@@ -45,6 +52,11 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         ),
     ),
     "agent_unauthorized": (
+        Cause(
+            both(found, auth("none")),
+            "{Agent} at {host}, which was found in Unity Catalog, wants a credential, and gets none.",
+            VOUCH,
+        ),
         Cause(
             auth("none"),
             "{Agent} at {host} wants a credential, and none is sent.",

@@ -17,6 +17,7 @@ class Facts(NamedTuple):
     key: str = "SIDECAR_AGENTS__<NAME>"  # how the names of this agent's other settings begin
     auth: str = ""
     hosted: bool = False  # on the apps platform
+    found: bool = False  # in Unity Catalog, not in the settings
     loopback: bool = False
     status: int = 0
     reason: str = ""  # in lower case, to be matched
@@ -68,6 +69,7 @@ def both(one: Condition, other: Condition) -> Condition:
 
 always: Final = Condition("", lambda _: True)
 hosted: Final = Condition("on the apps platform", lambda facts: facts.hosted)
+found: Final = Condition("found in Unity Catalog", lambda facts: facts.found)
 loopback: Final = Condition("on this machine", lambda facts: facts.loopback)
 pending: Final = Condition("", lambda facts: "app not authorized" in facts.text)  # the platform's own words
 dns: Final = says("dns", "getaddrinfo", "name or service", "name resolution", "nodename")
@@ -87,5 +89,9 @@ SCOPES: Final = (
 )
 NEW_PRINCIPAL: Final = (
     "An app that was deleted and made again has a new service principal, which needs its grants anew."
+)
+VOUCH: Final = (
+    "Give its connection a credential of its own, or vouch for it with SIDECAR_UC_ORIGINS={origin}: then it gets"
+    " the one that its connection asks for."
 )
 OWN_LOG: Final = "The agent's own log says why; it was sent the request id as `x-request-id`."

@@ -34,6 +34,14 @@ class Here(NamedTuple):
         )
         return found + keyed
 
+    def prefix(self, request: web.BaseRequest, caller: Caller, name: str) -> str:
+        """Our address of what lies behind an agent's own URL, as the request was sent there."""
+        path = paths.split(request.raw_path, request.headers.get("Host")).path
+        if self.door == "egress":
+            _, path = identity.egress_key(path)
+        base = "/api/agents/" if path.startswith("/api/agents/") else "/agents/"
+        return f"{self.address(request, caller)}{base}{name}"
+
     def _key(self, request: web.BaseRequest) -> str:
         """`/~<key>`, if that is how the path begins and it is the right one."""
         if self.key is None or not request.raw_path.startswith("/~"):

@@ -31,9 +31,7 @@ def retold(
             return reply
         try:
             raw = reply.body.raw if isinstance(reply.body, Body) else await _whole(reply)
-            return reply._replace(
-                body=Body(raw=_told(raw, call, here.address(request, call.caller), origins))
-            )
+            return reply._replace(body=Body(raw=_told(raw, _way(here, request, call, origins))))
         except Refusal as refusal:
             await reply.close(refusal.code)
             return refuse(refusal, call)
@@ -44,13 +42,18 @@ def retold(
     return told
 
 
-def _told(raw: bytes, call: Call, address: str, origins: frozenset[str]) -> bytes:
+def _way(here: Here, request: web.BaseRequest, call: Call, origins: frozenset[str]) -> cards.Way:
+    agent = call.agent
+    door = f"{here.address(request, call.caller)}/api/agents/{agent.name}"
+    prefix = here.prefix(request, call.caller, agent.name)
+    return cards.Way(agent.url, agent.url + cards.WELL_KNOWN[0], prefix, door, origins)
+
+
+def _told(raw: bytes, way: cards.Way) -> bytes:
     """The answer with its card rewritten; an error goes on in the agent's own words."""
     answer = _value(raw)
     if not isinstance(answer, dict) or not isinstance(answer.get("result"), dict):
         return raw
-    prefix = f"{address}/api/agents/{call.agent.name}"
-    way = cards.Way(call.agent.url, call.agent.url + cards.WELL_KNOWN[0], prefix, prefix, origins)
     return orjson.dumps(answer | {"result": cards.rewritten(answer["result"], way)})
 
 

@@ -104,6 +104,7 @@ def denied(name: str, connection: str) -> Refusal:
         f"Access denied to agent '{name}'. "
         f"Ensure you have USE_CONNECTION privilege on connection '{connection}'."
     )
-    refusal = Refusal(403, "agent_access_denied", detail=text, sent="none")
+    hint = f"`databricks grants update connection {connection}` grants it, to the caller or to a group of theirs."
+    refusal = Refusal(403, "agent_access_denied", detail=text, hint=hint, sent="none")
     refusal.extra = {"error": text, "detail": text}
     return refusal

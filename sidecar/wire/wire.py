@@ -18,6 +18,7 @@ from sidecar.wire.origin import Origin, place
 from sidecar.wire.pool import Pool
 from sidecar.wire.upgrade import Upgrading, upgrading
 
+PLACES: Final = 1024  # that are remembered of agents which nobody here has configured
 Place = tuple[Pool, str, str]  # connections, base path, Host
 
 
@@ -88,12 +89,21 @@ class Wire:
         except ValueError as error:
             raise told(Fault("agent_unreachable", str(error)), call.agent, "none") from None
         if (pool := self.pools.get(origin)) is None:
+            if self._public:
+                self._forget()
             pool = self.pools[origin] = Pool(
                 Way(origin, self._tls, public=self._public), self._setting.limits.connect
             )
             self._setting.sweep.items.add(pool)
         found = self._places[call.agent.url] = (pool, path, origin.authority)
         return found
+
+    def _forget(self) -> None:
+        """Of too many places that somebody else named, those where nothing is open: nobody can fill the process."""
+        if len(self._places) >= PLACES:
+            self._places.clear()
+            for origin in [origin for origin, pool in self.pools.items() if not pool.open]:
+                self._setting.sweep.items.discard(self.pools.pop(origin))
 
     async def close(self) -> None:
         """Abort every connection; returns when their sockets are closed."""

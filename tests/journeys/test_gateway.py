@@ -418,6 +418,34 @@ async def test_at_the_front_agents_are_called_by_named_callers_only(start: Start
     assert (await told(trusting, "/api/agents/default/anything", "front", x_forwarded_email=ADA))[0] == 200
 
 
+# --- an agent that was found, end to end ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["0.2", "0.3", "1.0"])
+async def test_an_agent_that_was_found_is_chatted_with_and_called_by_json_rpc(
+    finding: Finding, workspace: sim.Workspace, version: str
+) -> None:
+    async with sim.a2a(version) as there:
+        card = CARD if version != "0.2" else "/.well-known/agent.json"
+        workspace.catalog.connect("found-a2a", {"host": there.url, "base_path": card}, owner=ADA)
+        sidecar = await finding(workspace.environment, UC_ORIGINS=there.url)
+        ada = workspace.user(ADA)
+        user = {"x_forwarded_access_token": ada}
+        status, body, _ = await post(
+            sidecar, "/api/chat", HELLO | {"agent": "found", "stream": False}, **user
+        )
+        assert (status, "hello" in str(body)) == (200, True)
+        status, body, _ = await post(sidecar, "/api/chat/found", HELLO | {"stream": False}, **user)
+        assert status == 200
+        if version != "1.0":
+            for path in ("/api/agents/found", "/api/agents/found/message"):
+                status, body, _ = await post(sidecar, path, RPC, Authorization=f"Bearer {ada}")
+                assert (status, body["id"], "hello" in str(body["result"])) == (200, 7, True)
+        status, body, _ = await post(sidecar, "/api/chat/found", HELLO)
+        assert (status, body["error"]) == (401, "user_token_required")
+        assert all(visit.headers.get("Authorization") != f"Bearer {ada}" for visit in there.visits)
+
+
 # --- cards --------------------------------------------------------------------------------------------------
 
 
@@ -486,8 +514,8 @@ async def test_u10_a_card_that_leads_elsewhere_or_is_none_is_refused(
     assert await sidecar.metric("sidecar_requests_total", outcome="internal_error") == 0
 
 
-async def test_an_agent_without_a_card_has_none(start: Start, agent: sim.Agent) -> None:
-    sidecar = await start(agent.url)
+async def test_an_agent_whose_kind_has_a_card_and_has_none_is_said_to(start: Start, agent: sim.Agent) -> None:
+    sidecar = await start(agent.url, AGENTS__DEFAULT__KIND="apx")
     status, body, _ = await told(sidecar, f"/api/agents/default{CARD}")
     assert (status, body["error"]) == (404, "no_such_route")
 
@@ -506,9 +534,14 @@ async def test_an_extended_card_inside_an_answer_leads_through_us_too(start: Sta
     sidecar = await start(echo.url, AGENTS__DEFAULT__KIND="a2a")
     for method in ("agent/getAuthenticatedExtendedCard", "GetExtendedAgentCard"):
         asked = {"jsonrpc": "2.0", "id": 7, "method": method}
-        status, body, _ = await post(sidecar, "/api/agents/default", asked)
-        assert (status, body["id"]) == (200, 7)
-        assert body["result"]["url"] == f"{sidecar.egress}/api/agents/default/rpc"
+        for prefix in ("/api/agents/default", "/agents/default"):
+            for path in ("", "/rpc"):  # the gateway's own endpoint, and the one that the card names
+                status, body, _ = await post(sidecar, prefix + path, asked)
+                assert (status, body["id"]) == (200, 7)
+                assert body["result"]["url"] == f"{sidecar.egress}{prefix}/rpc"
+    echo.card = {"url": "https://evil.example.org"}
+    status, body, _ = await post(sidecar, "/api/agents/default/rpc", asked)
+    assert (status, body["error"]) == (502, "agent_card_elsewhere")
 
 
 # --- our address --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sidecar.settings.variables import AGENT_KEYS, VARIABLES
 
 LOCAL = Agent("default", "http://127.0.0.1:8001")
 ELSEWHERE = Agent("default", "https://agents.example.org/base")
+FOUND = ELSEWHERE._replace(connection="weather-a2a")
 APP = Agent("weather-2", "https://weather-1234567890.12.azure.databricksapps.com", auth="app")
 
 
@@ -77,7 +78,9 @@ CASES = [
         reason="certificate has expired",
     ),
     Case("agent_tls_error", "another name", "AGENT_APP_URL", ELSEWHERE, reason="Hostname mismatch"),
-    Case("agent_tls_error", "nobody but itself", "SIDECAR_CA_FILE", ELSEWHERE, reason="self-signed certificate"),
+    Case(
+        "agent_tls_error", "nobody but itself", "SIDECAR_CA_FILE", ELSEWHERE, reason="self-signed certificate"
+    ),
     Case(
         "agent_tls_error",
         "an authority that is not known",
@@ -100,6 +103,14 @@ CASES = [
     Case("agent_login_page", "this user's token", "user_api_scopes", APP._replace(auth="user"), 302),
     Case(
         "agent_login_page", "login page", "SIDECAR_AGENTS__WEATHER_2__AUTH", APP._replace(auth="oauth"), 200
+    ),
+    Case("agent_unauthorized", "gets none", "SIDECAR_UC_ORIGINS=https://agents.example.org", FOUND, 401),
+    Case(
+        "agent_login_page",
+        "it gets no credential",
+        "SIDECAR_UC_ORIGINS=https://agents.example.org",
+        FOUND,
+        302,
     ),
     Case("agent_unauthorized", "none is sent", "SIDECAR_AGENTS__DEFAULT__AUTH", LOCAL, 401),
     Case("agent_unauthorized", "a fresh one too", "new service principal", APP, 401),

@@ -227,6 +227,23 @@ class TestKeeping:
             assert all(visit.headers["Authorization"] for visit in (workspace.requests[0], other.requests[0]))
             await tokens.aclose()
 
+    @pytest.mark.parametrize("jumps", [{"wall": 400.0}, {"mono": 400.0}, {"wall": -400.0, "mono": 400.0}])
+    async def test_whichever_clock_says_that_it_is_over_it_is_over_T11(self, workspace, jumps):
+        at = {"mono": 1_000.0, "wall": 1_800_000_000.0}
+
+        async def forever(seconds):
+            await asyncio.Event().wait()
+
+        workspace.expires_in = 300
+        clock = Clock(lambda: at["mono"], lambda: at["wall"], forever)
+        tokens = Tokens({AGENT.name: credential(workspace)}, clock=clock)
+        await tokens.bearer(AGENT)
+        assert tokens.ready(AGENT)
+        for name, seconds in jumps.items():
+            at[name] += seconds
+        assert tokens.ready(AGENT) is None
+        await tokens.aclose()
+
 
 class TestLearning:
     async def test_what_came_with_an_agent_is_kept_under_a_name_of_its_own(self, workspace):
