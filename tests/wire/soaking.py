@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import aiohttp
 from journeys.process import Process, starting
 from wire.hostile import serving
+from wire.soaking_app import app
 from wire.test_push import flooding
 from wire.toxics import TOXICS, toxic
 
@@ -35,6 +36,7 @@ ALARMS: Final = (
     "ResourceWarning",
 )
 SETTINGS: Final = {
+    "SIDECAR_FRONT_ROUTES": "/api/chat",
     "SIDECAR_LOG": "warning",
     "SIDECAR_WRITE_TIMEOUT": "2s",
     "SIDECAR_BODY_TIMEOUT": "2s",
@@ -55,7 +57,7 @@ class Fate(NamedTuple):
     weight: float
     words: str = "hello"
     stream: bool = False
-    caller: str = "reads"  # reads | leaves | stalls | uploads
+    caller: str = "reads"  # reads | leaves | stalls | uploads; at the app: visits | talks
     ends: tuple[int, ...] = (200,)
     whole: bool = True
 
@@ -73,9 +75,11 @@ FATES: Final = {
     "failed": Fate(3, "fail mid-stream", stream=True, whole=False),
     "truncated": Fate(3, "truncate mid-stream", stream=True, whole=False),
     "reset": Fate(3, "die", ends=(502,), whole=False),
+    "page": Fate(6, caller="visits"),
+    "socket": Fate(3, caller="talks"),
     "cut": Fate(3, "die mid-stream", stream=True, whole=False),
 }
-LONG: Final = ("large", "flood", "stalled")  # not byte by byte
+WHOLE: Final = ("large", "flood", "stalled", "page", "socket")  # not through a spoilt connection
 SPOILT: Final = (200, 502, 504)  # what may become of a call on a connection that a toxic is on
 
 
@@ -141,15 +145,20 @@ class Soak:
     async def call(self) -> None:
         name = self.dice.choices(list(FATES), [fate.weight for fate in FATES.values()])[0]
         fate = FATES[name]
-        spoilt = self.dice.random() < 0.3 and name not in LONG
+        spoilt = self.dice.random() < 0.3 and name not in WHOLE
         agent = self.dice.choice(self.agents) if spoilt else "default"
         door = self.dice.choice([f"{self.process.doors['front']}/api/chat/{agent}", self.egress(agent)])
         try:
             async with asyncio.timeout(20):
-                if fate.caller == "stalls":
-                    end = await self.stall()
-                else:
-                    end = await self.ask(door, agent, fate)
+                match fate.caller:
+                    case "stalls":
+                        end = await self.stall()
+                    case "visits":
+                        end = await self.visit()
+                    case "talks":
+                        end = await self.talk()
+                    case _:
+                        end = await self.ask(door, agent, fate)
         except (aiohttp.ClientError, ConnectionError) as error:
             end = type(error).__name__
             if agent == "default" and fate.whole:
@@ -189,6 +198,30 @@ class Soak:
         for _ in range(self.dice.randrange(1, 16)):
             yield b"x" * 16384
 
+    async def visit(self) -> str:
+        """A page of the app, or something for it."""
+        front = self.process.doors["front"]
+        async with self.http.get(f"{front}/page") as answer:
+            if (answer.status, len(await answer.read())) != (200, 4096):
+                self.wrong.append(f"a page: {answer.status}")
+        async with self.http.post(f"{front}/take", data=self.pieces()) as answer:
+            if answer.status != 200 or int(await answer.text()) % 16384:
+                self.wrong.append(f"an upload to the app: {answer.status}")
+        return "served"
+
+    async def talk(self) -> str:
+        """Some messages there and back; then one side closes, or the caller is gone."""
+        async with self.http.ws_connect(f"{self.process.doors['front']}/socket") as there:
+            for number in range(self.dice.randrange(1, 20)):
+                await there.send_str(str(number))
+                if (back := await there.receive()).data != str(number):
+                    self.wrong.append(f"a message came back as {back}")
+            if self.dice.random() < 0.5:  # without a word
+                with socket.socket(fileno=os.dup(there.get_extra_info("socket").fileno())) as raw:
+                    raw.shutdown(socket.SHUT_RDWR)
+                return "gone"
+        return "closed"
+
     async def stall(self) -> str:
         """Asks for a torrent, and does not read it: to be cut by the sidecar."""
         host, _, port = self.process.doors["egress"].removeprefix("http://").partition(":")
@@ -218,7 +251,11 @@ async def soak(folder: Path, minutes: float, rate: float, seed: int, say: Callab
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(sim.agent())
         torrent = await stack.enter_async_context(serving(flooding))
-        environ = SETTINGS | {"AGENT_APP_URL": agent.url, "SIDECAR_AGENTS__TORRENT__URL": torrent.url}
+        environ = SETTINGS | {
+            "AGENT_APP_URL": agent.url,
+            "SIDECAR_AGENTS__TORRENT__URL": torrent.url,
+            "SIDECAR_FRONTEND_URL": await stack.enter_async_context(app()),
+        }
         for name in TOXICS:
             spoilt = await stack.enter_async_context(toxic(agent.url, name, after=700))
             environ[f"SIDECAR_AGENTS__{name.upper()}__URL"] = spoilt.url
@@ -229,9 +266,9 @@ async def soak(folder: Path, minutes: float, rate: float, seed: int, say: Callab
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         )
         one = Soak(process, http, random.Random(seed))
-        listening = [
-            asyncio.create_task(one.listen(out)) for out in (process.process.stdout, process.process.stderr)
-        ]
+        heard = (process.process.stdout, process.process.stderr)
+        listening = [asyncio.create_task(one.listen(stream)) for stream in heard]
+        stack.push_async_callback(ended, listening)
         before = one.descriptors()
         watching = asyncio.create_task(one.watch(say))
         try:
@@ -253,6 +290,12 @@ async def soak(folder: Path, minutes: float, rate: float, seed: int, say: Callab
         if growth is not None and growth > GROWTH:
             one.wrong.append(f"memory grew by {growth:.2f} MiB after the first two minutes")
         return one.wrong
+
+
+async def ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def quiet(one: Soak, before: int) -> None:
