@@ -155,3 +155,12 @@ async def test_b10_todays_client_speaks_http_json_through_the_prefix(
     sidecar = await before(start, servers["1.0"])
     used = await clients["1.0"].uses(sidecar.egress + "/api/agents/default", "hello", binding="HTTP+JSON")
     assert (used["error"], "".join(used["texts"])) == (None, "Echo: hello")
+
+
+async def test_an_extended_card_leads_to_the_sidecar_as_well(
+    start: Start, servers: dict[str, str], clients: dict[str, a2a_peer.Client]
+) -> None:
+    sidecar = await before(start, servers["1.0"])
+    used = await clients["1.0"].uses(sidecar.egress + "/api/agents/default", "hello")
+    assert used["extended"]["name"] == "Echo"
+    assert servers["1.0"] not in str(used["extended"])
