@@ -113,7 +113,9 @@ def _users(call: Call) -> str:
 def _none(agent: Agent) -> str:
     if agent.auth == "none":
         return ""
-    raise _unusable(agent, f"has AUTH={agent.auth}, which is not offered", "Use app, user, static, oauth or none.")
+    raise _unusable(
+        agent, f"has AUTH={agent.auth}, which is not offered", "Use app, user, static, oauth or none."
+    )
 
 
 def _unusable(agent: Agent, why: str, step: str) -> Refusal:

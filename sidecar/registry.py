@@ -12,6 +12,7 @@ from policies.secret import Secret
 from sidecar.agents import Snapshot
 from sidecar.unity.catalog import Found
 
+MOST_WARNED: Final = 100  # names of which it is said that the settings win
 Settle = Callable[[Agent, Caller], Awaitable[Agent]]
 
 
@@ -115,6 +116,3 @@ class Registry:
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
-
-
-MOST_WARNED: Final = 100

@@ -84,8 +84,7 @@ async def looked_at(agent: Agent, reply: Reply) -> Any:
         or status >= 500
         or (status < 300 and answers.is_html(kind))
     ):
-        refusal = answers.refused(agent, status, kind) or failed(agent, status)
-        raise refusal
+        raise answers.refused(agent, status, kind) or failed(agent, status)
     if isinstance(reply.body, Body):
         raw = reply.body.raw
     else:

@@ -381,6 +381,59 @@ async def test_a_connection_that_lacks_an_option_says_which(
     assert "`base_path`" in body["detail"]
 
 
+async def test_o01_no_token_and_no_secret_of_a_connection_comes_out_anywhere(
+    finding: Finding, workspace: sim.Workspace, echo: Echo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = {"client_id": "id", "client_secret": "c4nary-secret", "token_endpoint": "http://127.0.0.1:1/t"}
+    workspace.catalog.connect("static-a2a", options(echo, bearer_token="c4nary-static"), owner=ADA)
+    workspace.catalog.connect("oauth-a2a", options(echo, **client), owner=ADA)
+    workspace.catalog.connect(
+        "plain-a2a", options(echo, host="http://x.example.org", bearer_token="c4nary-plain"), owner=ADA
+    )
+    workspace.catalog.connect("half-a2a", options(echo, **client | {"token_endpoint": ""}), owner=ADA)
+    sidecar = await finding(LOG="debug", ERRORS="full")
+    ada = workspace.user(ADA)
+    heard: list[Any] = []
+    for bearer in (ada, "c4nary-stranger"):
+        for path in (
+            "",
+            "/static",
+            "/oauth",
+            "/plain",
+            "/half",
+            "/static/x",
+            "/oauth/x",
+            "/plain/x",
+            f"/half{CARD}",
+        ):
+            for door in ("front", "egress"):
+                headers = {"Authorization": f"Bearer {bearer}"}
+                status, body, named = await told(sidecar, f"/api/agents{path}", door, **headers)
+                echoed = status == 200 and path.endswith(
+                    "/x"
+                )  # what an agent tells of itself is its own affair
+                heard += [status, named, None if echoed else body]
+    for path in ("/metrics", "/calls", "/agents", "/readyz"):
+        async with sidecar.http.get(sidecar.admin + path) as answer:
+            heard.append(await answer.text())
+    await sidecar.app.stop()
+    heard.append(capfd.readouterr())
+    everything = str(heard)
+    assert "credential_unavailable" in everything
+    assert "c4nary" not in everything
+    assert ada not in everything
+
+
+async def test_a_page_of_a_listed_origin_reads_the_list_and_every_answer_has_its_id(
+    start: Start, echo: Echo
+) -> None:
+    sidecar = await start(echo.url, ORIGINS="https://app.example.org")
+    asked = {"Origin": "https://app.example.org", "x_request_id": "mine"}
+    _, _, headers = await told(sidecar, "/api/agents", "front", **asked)
+    assert headers["access-control-allow-origin"] == "https://app.example.org"
+    assert headers["x-request-id"] == "mine"
+
+
 # --- relays -------------------------------------------------------------------------------------------------
 
 
