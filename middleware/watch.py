@@ -149,3 +149,6 @@ class Opaque(Frames):
     @property
     def between_frames(self) -> bool:
         return False
+
+
+OPAQUE: Final = Opaque()  # it keeps nothing, so there is one for all

@@ -73,12 +73,12 @@ def onward(
 
 def back(headers: Headers, request_id: str) -> Pairs:
     """What the caller sees of the frontend's headers. Refusal 502 `frontend_broke_off`: a value would split it."""
-    named = _listed(headers.getall("connection")) if "connection" in headers else ()
-    pairs = [
-        pair
-        for pair in headers.items()
-        if (low := pair[0].lower()) not in _BACK and not low.startswith("proxy-") and low not in named
-    ]
+    items = list(headers.items())
+    spelled = "\n".join([name for name, _ in items])
+    told = _told if len(spelled) <= LONGEST_NAMES else _told.__wrapped__
+    pairs = [items[at] for at in told(spelled)]
+    if "connection" in headers and (named := _listed(headers.getall("connection"))):
+        pairs = [pair for pair in pairs if pair[0].lower() not in named]
     text = "".join([value for _, value in pairs])
     if not (text.isascii() and text.isprintable()) and _CONTROL.search(text):
         raise Refusal(502, "frontend_broke_off", detail="The app's header holds a control character.")
@@ -114,6 +114,13 @@ def played(email: str, workspace: str | None, token: str | None) -> Pairs:
 def _kept(spelled: str, believed: bool) -> tuple[int, ...]:
     """Which of these names (a line each) go on as they came, by place. The same client sends the same again."""
     return tuple(at for at, name in enumerate(spelled.splitlines()) if _passes(name, believed))
+
+
+@lru_cache(512)
+def _told(spelled: str) -> tuple[int, ...]:
+    """The same of an answer's names."""
+    names = enumerate(spelled.lower().splitlines())
+    return tuple(at for at, name in names if name not in _BACK and not name.startswith("proxy-"))
 
 
 def _passes(name: str, believed: bool) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from middleware.exchange import Body, Call, Reply, Upload
-from middleware.watch import Frames, Opaque, Watch
+from middleware.watch import OPAQUE, Frames, Watch
 from policies import answers
 from policies.agent import FRONTEND
 from policies.outcome import Ending
@@ -159,18 +159,19 @@ class Exchange:
         """The head is complete: either the whole answer is waited for now, or the reply is there."""
         call, head, limits = self._call, self._reading.head, self._setting.limits
         judged = call.wants_stream is not None
-        if judged and not answers.is_sse(head.headers.get("Content-Type", "")):
+        events = answers.is_sse(head.headers.get("Content-Type", ""))
+        if judged and not events:
             if head.length > limits.whole:
                 raise Fault("agent_too_large")
             self._code, self.at = "agent_total_timeout", self._clock() + limits.total
             return
-        if not judged and call.method == "GET" and answers.is_sse(head.headers.get("Content-Type", "")):
+        if events and not judged and call.method == "GET":
             self._gap = NEVER  # who subscribes to events waits for them, however long
         self._code, self.at = "agent_gap_timeout", self._clock() + self._gap
         if judged:
             watch = Watch(self._setting.terminals.get(call.agent.kind, ()))
-        elif not answers.is_sse(head.headers.get("Content-Type", "")):
-            watch = Opaque()
+        elif not events:
+            watch = OPAQUE
         else:
             watch = Frames() if call.agent.kind == FRONTEND else Watch()
         self._arriving = Arriving(self, watch)

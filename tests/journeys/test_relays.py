@@ -195,15 +195,23 @@ async def test_what_speaks_for_an_origin_stays_with_the_agent(sidecar: Running) 
         assert name not in answer.headers
 
 
-async def test_f26_leave_to_upload_is_given_when_the_body_is_wanted(sidecar: Running, there: App) -> None:
-    door = URL(sidecar.egress)
-    head = f"PUT /agents/default/x HTTP/1.1\r\nHost: {door.authority}\r\nConnection: close\r\nContent-Length: 5\r\n"
+@pytest.mark.parametrize(
+    "asks", ["PUT /agents/default/x", "POST /agents/default/invocations", "POST /api/chat"]
+)
+async def test_f26_leave_to_send_a_body_is_given_when_it_is_wanted(
+    sidecar: Running, there: App, asks: str
+) -> None:
+    door, body = URL(sidecar.egress), b'{"input":"hello"}'
+    head = (
+        f"{asks} HTTP/1.1\r\nHost: {door.authority}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    )
     reader, writer = await asyncio.open_connection(door.host, door.port)
-    writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    writer.write(f"{head}Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n".encode())
     assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-    writer.write(b"hello")
-    assert b'"length": 5' in await reader.read()
+    writer.write(body)
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
     writer.close()
+    assert there.asked[-1]["length"] >= len(body)
 
 
 async def test_a_websocket_is_a_relay_like_any_other(start: Start, there: App, tmp_path: Path) -> None:
