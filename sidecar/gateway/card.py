@@ -7,6 +7,7 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from middleware.dialects.told import Refused
 from middleware.exchange import EMPTY, Body, Call, Reply
 from policies import a2a_card, answers, cards, hints
 from policies.agent import Agent, Caller
@@ -80,6 +81,8 @@ class Cards:
         for path in paths:
             reply = await self._edge.relay(call._replace(target=path, request_id=uuid()))
             try:
+                if isinstance(reply.body, Refused):  # it was not asked at all
+                    raise reply.body.refusal
                 if reply.status not in (404, 405):
                     return path, await _read(call.agent, reply)
             finally:

@@ -72,7 +72,7 @@ async def test_the_body_arrives_byte_for_byte_at_the_endpoint_of_the_card(start:
             assert (visit.headers["A2A-Version"], visit.headers["X-A2A-Extensions"]) == ("0.3", "urn:x")
 
 
-async def test_2_9_2_a_header_that_nobody_sent_is_not_invented(start: Start) -> None:
+async def test_a_header_that_nobody_sent_is_not_invented(start: Start) -> None:
     async with before(start, "1.0") as (agent, sidecar):
         answer = await asks(sidecar, rpc("SendMessage", message("x", new=True)))
         assert answer["error"]["code"] == -32009
