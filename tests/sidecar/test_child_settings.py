@@ -69,7 +69,7 @@ def test_an_agents_own_url_wins_over_the_apps_variable() -> None:
 
 
 def test_an_apps_variable_can_be_that_of_agent_default() -> None:
-    environ = {"SIDECAR_AGENTS__DEFAULT__ENV": "BUILDER_APP_URL", "BUILDER_APP_URL": "https://b.example.org"}
+    environ = {"SIDECAR_AGENTS__DEFAULT__ENV": "CHAT_APP_URL", "CHAT_APP_URL": "https://b.example.org"}
     assert load(environ, command="serve").agents["default"].url == "https://b.example.org"
 
 

@@ -109,7 +109,8 @@ def test_every_command_says_all_that_is_wrong_a_line_each_and_exits_with_78(comm
     assert answer.stderr.splitlines() == [
         "sidecar: 4 settings are wrong",
         "  SIDECAR_AGENTS__B__URL: it holds a user name or password in front of the host; accepted: `http://` or "
-        "`https://`, a host, perhaps a port and a path; no user name, query or fragment",
+        "`https://`, a host, perhaps a port and a path; no user name, query or fragment. Or `apps/<name>`: that app "
+        "of the workspace",
         "  SIDECAR_LOG: `loud` is not one of them; accepted: `debug`, `info`, `warning`",
         "  SIDECAR_MIDDLEWARE: There is no 'acess'. Did you mean 'access'?",
         "  SIDECAR_PROT: there is no such setting; the nearest known name is SIDECAR_PORT",
