@@ -1,7 +1,10 @@
 """An app that starts, is gone, hangs, restarts, or is asked while the process ends: what its callers are told."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -9,6 +12,7 @@ from journeys import frontends
 from journeys.browser import chromium
 from journeys.conftest import Running, Start, client
 from journeys.frontends import App
+from journeys.process import Started
 from wire.hostile import Peer, answering, serving
 
 from sidecar import sim
@@ -64,6 +68,35 @@ async def test_that_page_opens_the_app_by_itself(beside: Running, app: App) -> N
         assert "starting" in await window.page.inner_text("h1")
         frontend.state = "up"
         await window.page.get_by_text("/deep?er=1").wait_for()  # the app says what it was asked
+
+
+LATE = """
+import http.server, os, pathlib, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+class App(http.server.SimpleHTTPRequestHandler):
+    pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+async def test_what_sidecar_run_has_started_is_waited_for_and_then_asked(
+    process: Started, agent: sim.Agent, tmp_path: Path
+) -> None:
+    one = await process("run", "--", sys.executable, "-c", LATE, AGENT_APP_URL=agent.url)
+    front = (await one.ready()).doors["front"]
+    async with client() as http:
+        assert await told(await http.get(f"{front}/api/x")) == (503, "frontend_starting")
+        page = await http.get(front, headers=BROWSER)
+        assert (page.status, page.content_type) == (503, "text/html")
+        (tmp_path / "go").touch()
+        async with asyncio.timeout(10):
+            while (page := await http.get(front, headers=BROWSER)).status == 503:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert page.status == 200
+        assert "Directory listing" in await page.text()
+        one.signal(signal.SIGTERM)
+        await one.ended(within=5)
 
 
 # --- not there --------------------------------------------------------------------------------------------
