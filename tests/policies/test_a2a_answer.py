@@ -244,11 +244,11 @@ json_values = st.recursive(
         ["kind", "task", "message", "status", "state", "parts", "text", "artifact", "artifactId", "artifacts", "id",
          "statusUpdate", "artifact_update", "file", "data", "raw", "url", "history", "role", "append", "final"]
     ) | texts, inner, max_size=4),
-    max_leaves=12,
+    max_leaves=6,
 )  # fmt: skip
 
 
-@given(st.lists(json_values | st.builds(task, states) | st.builds(update, texts), max_size=6))
+@given(st.lists(json_values | st.builds(task, states) | st.builds(update, texts), max_size=3))
 @settings(max_examples=1000, deadline=None)
 def test_whatever_an_agent_says_is_told_or_refused(results: list[Any]) -> None:
     answer = Answer("1", 0)

@@ -141,7 +141,7 @@ junk = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names.split()), inner, max_size=4)
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
 
 
