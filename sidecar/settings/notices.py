@@ -20,6 +20,8 @@ def notices(settings: Settings, given: Given) -> Iterator[str]:
     yield from _no_effect(given)
     if settings.dev_user:
         yield f"SIDECAR_DEV_USER: everybody who comes to the front is {settings.dev_user}"
+    if settings.frontend_url and discovery.is_exposed(settings.frontend_url):
+        yield "SIDECAR_FRONTEND_URL: who its visitors are passes over plain http to another machine"
     yield from _platform(settings)
     if settings.disabled:
         yield "SIDECAR_DISABLED has no effect here: it is `sidecar run` that obeys it"

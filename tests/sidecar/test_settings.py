@@ -604,6 +604,9 @@ def test_a_setting_does_something_or_is_said_not_to() -> None:
 def test_what_is_unusual_is_said() -> None:
     (line,) = said({"SIDECAR_DEV_USER": "ann@example.org"})
     assert line == "SIDECAR_DEV_USER: everybody who comes to the front is ann@example.org"
+    (line,) = said({"SIDECAR_FRONTEND_URL": "http://frontend:3000"})
+    assert line == "SIDECAR_FRONTEND_URL: who its visitors are passes over plain http to another machine"
+    assert said({"SIDECAR_FRONTEND_URL": "http://localhost:3000"}) == ()
     (line,) = said({"SIDECAR_TRUST": "0.0.0.0/0"})
     assert line == "SIDECAR_TRUST has 0.0.0.0/0: everybody who reaches the front may say who they are"
     (line,) = said(PLATFORM | {"SIDECAR_TRUST": "10.0.0.0/8"})
