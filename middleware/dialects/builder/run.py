@@ -102,8 +102,9 @@ class Asking:
                 told = answer.recalled(word(event.get("text"))) if kind == RECALLED else answer.hear(event)
                 if told:
                     yield _framed(told)
-        yield _framed(answer.end()) + DONE
-        self._leave(thread(self._value, answer.text))
+        last = _framed(answer.end()) + DONE
+        self._leave(thread(self._value, answer.text))  # whoever collects the answer stops reading at its end
+        yield last
 
     async def close(self, ending: Ending) -> None:
         """Nobody reads on. An agent that still works is told so, once."""
