@@ -1,12 +1,14 @@
 """The gateway's API: who may be called, by whom, with whose credential, and cards that lead through us."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
-from journeys.conftest import HELLO, Running, Start
+from journeys.conftest import HELLO, Running, Start, client
+from journeys.process import Started
 from yarl import URL
 
 from sidecar import sim
@@ -384,13 +386,13 @@ async def test_a_connection_that_lacks_an_option_says_which(
 async def test_o01_no_token_and_no_secret_of_a_connection_comes_out_anywhere(
     finding: Finding, workspace: sim.Workspace, echo: Echo, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    client = {"client_id": "id", "client_secret": "c4nary-secret", "token_endpoint": "http://127.0.0.1:1/t"}
+    own = {"client_id": "id", "client_secret": "c4nary-secret", "token_endpoint": "http://127.0.0.1:1/t"}
     workspace.catalog.connect("static-a2a", options(echo, bearer_token="c4nary-static"), owner=ADA)
-    workspace.catalog.connect("oauth-a2a", options(echo, **client), owner=ADA)
+    workspace.catalog.connect("oauth-a2a", options(echo, **own), owner=ADA)
     workspace.catalog.connect(
         "plain-a2a", options(echo, host="http://x.example.org", bearer_token="c4nary-plain"), owner=ADA
     )
-    workspace.catalog.connect("half-a2a", options(echo, **client | {"token_endpoint": ""}), owner=ADA)
+    workspace.catalog.connect("half-a2a", options(echo, **own | {"token_endpoint": ""}), owner=ADA)
     sidecar = await finding(LOG="debug", ERRORS="full")
     ada = workspace.user(ADA)
     heard: list[Any] = []
@@ -432,6 +434,29 @@ async def test_a_page_of_a_listed_origin_reads_the_list_and_every_answer_has_its
     _, _, headers = await told(sidecar, "/api/agents", "front", **asked)
     assert headers["access-control-allow-origin"] == "https://app.example.org"
     assert headers["x-request-id"] == "mine"
+
+
+async def test_the_real_process_finds_agents_needs_none_of_its_own_and_forgets_a_right_in_its_time(
+    process: Started, workspace: sim.Workspace, echo: Echo
+) -> None:
+    """The clock of its cache is not ours: here only that a right counts, and that nobody's is another's."""
+    workspace.catalog.connect("echo-a2a", options(echo, bearer_token="databricks"))
+    workspace.catalog.join(ADA, "data")
+    workspace.catalog.grant("echo-a2a", "data")
+    given = {"SIDECAR_UC_DISCOVERY": "on", "SIDECAR_UC_ORIGINS": echo.url, "DATABRICKS_HOST": workspace.url}
+    one = await (await process("serve", **given)).ready()
+    assert "discovery   connections whose name ends with -a2a" in one.said
+    ada, eve = workspace.user(ADA), workspace.user(EVE)
+    async with client() as http:
+        for token, status in ((ada, 200), (eve, 403), (ada, 200)):
+            headers = {"Authorization": f"Bearer {token}"}
+            async with http.get(f"{one.doors['egress']}/api/agents/echo/x", headers=headers) as answer:
+                assert answer.status == status
+        async with http.get(f"{one.doors['admin']}/readyz") as answer:
+            assert answer.status == 200
+    assert {visit.headers["Authorization"] for visit in echo.visits} == {f"Bearer {ada}"}
+    one.signal(signal.SIGTERM)
+    assert await one.ended(12) == 0
 
 
 # --- relays -------------------------------------------------------------------------------------------------
