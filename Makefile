@@ -82,15 +82,15 @@ lock: .venv/dev ## pins again from pyproject.toml; UP=--upgrade moves them
 	@$(LOCK) $(UP) --group build -c requirements.lock -o requirements-build.lock
 	@$(LOCK) $(UP) --group dev -c requirements.lock -c requirements-build.lock pyproject.toml -o requirements-dev.lock
 	@$(LOCK) $(UP) tests/peers/peers.in -o tests/peers/peers.lock
-	@for each in deploy mcp a2a a2a-0.3; do $(LOCK) $(UP) tests/peers/$$each.in -o tests/peers/$$each.lock; done
+	@for each in apx deploy mcp a2a a2a-0.3; do $(LOCK) $(UP) tests/peers/$$each.in -o tests/peers/$$each.lock; done
 
 peers: $(PEERS) ## the environments of the real peers that the tests talk to
 
 askpeers: .venv/bin/uv
 	@$(MAKE) -s $(PEERS) || echo '· without .peers: tests that talk to real peers will be skipped'
 
-record: .venv/dev .peers/made ## records anew what the real peers answer, into tests/peers/recorded
-	@PYTHONPATH=tests $(PY) -m peers.record
+record: .venv/dev .peers/made .peers-apx/made ## records anew what the real peers answer, into tests/peers/recorded*
+	@PYTHONPATH=tests $(PY) -m peers.record && PYTHONPATH=tests $(PY) -m peers.record_apx
 
 clean: ## take away all that make made
 	rm -rf examples/*/.venv examples/*/node_modules examples/*/dist

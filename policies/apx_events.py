@@ -12,7 +12,8 @@ Its frames are told apart by their names, and their data has no `type`:
 
 The end of the stream is its end: it is whole if a message was finished and none was left open. Its ids are the
 same in every answer (`msg_001`), so others are made. Today's agents send Responses events, whose data has a `type`
-and whose frames have no name; these pass as they are, and only `[DONE]` is missing behind them.
+and whose frames have no name; these pass as they are, and only `[DONE]` is missing behind them. One of them is a
+mistake: what a tool gave back comes as a delta of text first, and would stand in the answer as if it had been said.
 """
 
 from typing import Any, Final
@@ -40,6 +41,7 @@ class Answer:
         self._open: dict[str, int] = {}  # agent's id of a message → its index
         self._said: set[int] = set()  # messages of which a delta was told
         self._beside: Value = {}
+        self._first: Value | None = None  # delta of an item, held until the next event shows what it is of
 
     def hear(self, value: Any, name: str | None) -> list[Value]:
         """`value` is the JSON of one event's data, `name` what its frame is called."""
@@ -76,7 +78,16 @@ class Answer:
         return told
 
     def _passed(self, value: Value) -> list[Value]:
+        """An event that is one of Responses already."""
         self._typed = True
+        held, self._first = self._first, None
+        if value["type"] == "response.output_text.delta" and word(value.get("item_id")) not in self._open:
+            self._open[word(value.get("item_id"))] = 0
+            self._first = value
+            return [held] if held else []
+        return [held, *self._counted(value)] if held and not _gave_back(held, value) else self._counted(value)
+
+    def _counted(self, value: Value) -> list[Value]:
         if value["type"] == "response.failed":
             raise Refusal(502, "agent_error", detail=_failure(member(value, "response")), quotes=True)
         self._finished = self._finished or value["type"] in ENDS
@@ -85,7 +96,7 @@ class Answer:
     def end(self) -> list[Value]:
         """The event that closes the stream, where the agent itself does not send it."""
         if self._typed and self._finished:
-            return []
+            return [self._first] if self._first else []
         if self._open or not self._finished:
             detail = "The agent's stream ended before `response.output_item.done`."
             raise Refusal(502, "truncated", detail=detail)
@@ -180,6 +191,14 @@ def whole(value: Any, ident: str) -> Any:
         for index, item in enumerate(output)
     ]
     return {"object": "response", "status": "completed"} | value | {"output": items}
+
+
+def _gave_back(delta: Value, value: Value) -> bool:
+    """Whether an event is the finished result of a tool, of which this delta was the text."""
+    item = member(value, "item")
+    return item.get("type") == "function_call_output" and value.get("output_index") == delta.get(
+        "output_index"
+    )
 
 
 def _kind(value: Any, name: str | None) -> str:

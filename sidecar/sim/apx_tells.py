@@ -8,7 +8,7 @@ from typing import Any, Final
 from sidecar.sim.says import Item, pieces, spoken
 from sidecar.sim.script import Scene
 from sidecar.sim.tells import framed as plainly
-from sidecar.sim.tells import framing, responses_events
+from sidecar.sim.tells import framing
 
 Named = tuple[str, Any]
 ID: Final = "msg_001"
@@ -37,14 +37,30 @@ def events(said: list[Item], custom_outputs: dict[str, Any], *, older: bool) -> 
 
 def typed(said: list[Item], custom_outputs: dict[str, Any], scene: Scene) -> Iterator[bytes]:
     """Responses events, up to where the scene breaks."""
-    events = list(responses_events(scene._replace(completed=True), said))
-    events[-1] |= {"custom_outputs": custom_outputs or None}
+    events = [*_typed(said)]
+    for event in events:
+        event["custom_outputs"] = None
+    events[-1]["custom_outputs"] = custom_outputs or None
     if scene.breaks in ("error", "typed"):
         failed = {"type": "error", "error": "RuntimeError", "message": scene.failure}
         events = [*events[: scene.after], failed]
     elif scene.breaks == "truncate":
         events = events[: scene.after or -1]
     yield from plainly(events, scene.framing)
+
+
+def _typed(said: list[Item]) -> Iterator[dict[str, Any]]:
+    """What a tool gave back comes as text first, too: a mistake of the real one's."""
+    place: dict[str, Any]
+    for index, item in enumerate(said):
+        ident = item.get("id") or f"t{index}"
+        texts = pieces(spoken(item)) if item["type"] == "message" else [item.get("output", "")]
+        for piece in filter(None, texts):
+            place = {"item_id": ident, "output_index": index, "content_index": 0}
+            yield {"type": "response.output_text.delta", "delta": piece, **place}
+        yield {"type": "response.output_item.done", "item": item, "output_index": index}
+    response = {"id": "resp-1", "object": "response", "output": said}
+    yield {"type": "response.completed", "response": response}
 
 
 def traces(said: list[Item]) -> list[dict[str, Any]]:

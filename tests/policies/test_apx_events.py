@@ -133,6 +133,21 @@ def test_events_that_are_responses_already_pass_as_they_are() -> None:
     assert refused.value.code == "truncated"
 
 
+def test_what_a_tool_gave_back_is_not_said_as_text() -> None:
+    """apx-agent 0.7 streams it as a delta before its item; the first delta of anything waits for the next event."""
+    said_first = {"type": "response.output_text.delta", "item_id": "t1", "output_index": 1, "delta": "21"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "21"}
+    finished = {"type": "response.output_item.done", "item": result, "output_index": 1}
+    words = [
+        {"type": "response.output_text.delta", "item_id": "m1", "output_index": 2, "delta": word}
+        for word in ("It ", "is ", "21")
+    ]
+    end = {"type": "response.completed", "response": {"output": [result]}}
+    assert told(*((None, event) for event in (said_first, finished, *words, end))) == [finished, *words, end]
+    answer = Answer("r1", 7)
+    assert [len(answer.hear(word, None)) for word in words] == [0, 2, 1], "one token late, and no more"
+
+
 def test_two_messages_keep_apart() -> None:
     second = ("response.output_item.done", {"item_id": "msg_001", "output": ITEM | {"id": "theirs"}})
     output = told(START, said("Hello"), DONE, START, said("Hello"), second)[-1]["response"]["output"]

@@ -21,10 +21,11 @@ def test_every_kind_has_its_row_and_each_cell_its_test() -> None:
     assert said.keys() == proven.keys() == KINDS
     tests = {
         name
-        for file in (ROOT / "tests/journeys").glob("test_*.py")
+        for folder in ("journeys", "peers")
+        for file in (ROOT / "tests" / folder).glob("test_*.py")
         for name in re.findall(r"def (test_\w+)\(", file.read_text(encoding="utf-8"))
     }
     for kind, cells in proven.items():
         assert len(cells) == len(said[kind])
         for cell, what in zip(cells, said[kind], strict=True):
-            assert cell.strip("`") in tests or (cell == "none" and "not run" in what), (kind, cell)
+            assert cell.strip("`") in tests or (cell == "none" and what.startswith("none")), (kind, cell)
