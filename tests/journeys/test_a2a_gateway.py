@@ -284,6 +284,18 @@ async def test_b09_one_of_a_batch_that_fails_spoils_no_other_and_nothing_is_stre
     assert [one.get("error", {}).get("code") for one in told] == [-32603, None, -32004]
 
 
+async def test_a_stream_that_began_before_its_agent_failed_ends_with_an_error_of_json_rpc(
+    start: Start, agent: sim.Agent
+) -> None:
+    """Its status was 200 by then; the id is nobody's, as JSON-RPC has it where none is known."""
+    sidecar = await start(agent.url, COMMIT_AFTER="0.05")
+    answer = await sidecar.call(rpc("message/stream", message("slow 1 status 500")), "/api/agents/default")
+    assert answer.status == 200
+    last = events(await answer.read())[-1]
+    assert (last["id"], last["error"]["code"]) == (None, -32603)
+    assert last["error"]["data"].startswith("agent_failed, request ")
+
+
 async def test_who_leaves_a_told_stream_leaves_the_agent(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url)
     answer = await sidecar.call(rpc("message/stream", message("silent mid-stream")), "/api/agents/default")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware.dialects.a2a import a2a
+from middleware.dialects.a2a import a2a, again
 from middleware.dialects.a2a.cards import FRESH, FRESH_ABSENCE, Cards
+from middleware.dialects.a2a.outbound import outbound
 from middleware.dialects.a2a.threads import Threads
 from middleware.exchange import EMPTY, Body, Call, Reply, headers
 from middleware.streams import Told
@@ -246,3 +247,161 @@ def test_the_oldest_conversation_goes_where_there_is_no_room() -> None:
         kept(threads, turned(name), "b", name)
     assert [found(threads, turned(name, "b", "c")) for name in "xyz"] == ["", "y", "z"]
     assert len(threads) == 2
+
+
+# --- asked again -------------------------------------------------------------------------------------------
+
+
+class Script:
+    """Answers each method with what stands for it, the last again and again; counts who was asked."""
+
+    def __init__(self, card: Any = CARD, **answers: list[Any]) -> None:
+        self.card, self.answers = card, answers
+        self.asked: list[str] = []
+
+    async def __call__(self, call: Call) -> Reply:
+        if call.method == "GET":
+            return Reply(200, JSON, Body(value=self.card))
+        assert isinstance(call.body, Body)
+        method = call.body.value["method"].partition("/")[2]
+        self.asked.append(method)
+        answers = self.answers[method]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Refusal):
+            raise answer
+        if isinstance(answer, int):
+            return Reply(answer, JSON, Body(b"{}"))
+        if isinstance(answer, Told):
+            return Reply(200, SSE, answer)
+        return Reply(200, JSON, Body(value=answer))
+
+
+def task(state: str, *texts: str) -> Any:
+    artifacts = [{"artifactId": "a", "parts": [{"kind": "text", "text": text}]} for text in texts]
+    value = {"kind": "task", "id": "t", "contextId": "c", "status": {"state": state}, "artifacts": artifacts}
+    return {"jsonrpc": "2.0", "id": "1", "result": value}
+
+
+def error(code: int) -> Any:
+    return {"jsonrpc": "2.0", "id": "1", "error": {"code": code, "message": "no"}}
+
+
+def broken(*frames: bytes) -> Told:
+    async def pieces() -> Any:
+        for frame in frames:
+            yield frame
+        raise Refusal(502, "agent_broke_off")
+
+    return Told(pieces())
+
+
+BROKEN = result(task("working")["result"]) + result(update("A", append=False))
+
+
+async def answered(script: Script, call_: Call | None = None) -> tuple[str, float]:
+    """What the caller sees, and for how long was waited in between."""
+    waited = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+
+    reply = await outbound(Cards(frozenset()), sleep=sleep)(call_ or call(), script)
+    assert not isinstance(reply.body, Body)
+    try:
+        said = ""
+        async for event in reply.body.events():
+            if event.data != "[DONE]" and (value := event.value())["type"].endswith("output_text.delta"):
+                said += value["delta"]
+        return said, waited
+    finally:
+        await reply.close("ok")
+
+
+async def test_an_agent_that_cannot_say_where_it_was_is_asked_where_it_is() -> None:
+    script = Script(
+        stream=[broken(BROKEN)],
+        resubscribe=[error(-32004)],
+        get=[task("working", "AB"), task("completed", "ABC")],
+    )
+    assert await answered(script) == ("ABC", 1.0)
+    assert script.asked == ["stream", "resubscribe", "get", "get"]
+
+
+async def test_a_stream_that_breaks_again_is_taken_up_again() -> None:
+    again_ = broken(result(task("working", "AB")["result"]))
+    end = Told([result(task("completed", "ABC")["result"])])
+    script = Script(stream=[broken(BROKEN)], resubscribe=[again_, end], get=[task("working", "AB")])
+    assert (await answered(script))[0] == "ABC"
+    assert script.asked == ["stream", "resubscribe", "get", "resubscribe"]
+
+
+@pytest.mark.parametrize("failure", [Refusal(502, "agent_unreachable"), 500])
+async def test_an_agent_that_is_gone_is_given_up_after_some_tries_and_not_asked_to_cancel_for_long(
+    failure: Any,
+) -> None:
+    script = Script(stream=[broken(BROKEN)], resubscribe=[failure], get=[failure], cancel=[failure])
+    with pytest.raises(Refusal):
+        await answered(script)
+    assert script.asked.count("get") == again.FAILURES
+    assert script.asked[-1] == "cancel"
+
+
+async def test_a_task_that_is_unknown_when_it_is_asked_for_is_what_the_break_said() -> None:
+    script = Script(
+        stream=[broken(BROKEN)], resubscribe=[error(-32001)], get=[error(-32001)], cancel=[error(-32001)]
+    )
+    with pytest.raises(Refusal, match="agent_broke_off"):
+        await answered(script)
+
+
+async def test_a_task_without_news_is_given_up() -> None:
+    script = Script(send=[task("working")], get=[task("working")], cancel=[task("canceled")])
+    with pytest.raises(Refusal, match="truncated"):
+        await answered(script, call(stream=False))
+    assert script.asked == ["send", *["get"] * again.IDLE, "cancel"]
+
+
+async def test_polls_come_after_a_second_then_more_seldom_and_no_rarer_than_five() -> None:
+    script = Script(send=[task("submitted")], get=[*[task("working")] * 7, task("completed", "x")])
+    assert await answered(script, call(stream=False)) == ("x", 1 + sum([1, 2, 3, 4, 5, 5, 5]))
+
+
+@pytest.mark.parametrize("code", [-32601, -32004])
+async def test_an_agent_that_must_not_be_asked_twice_is_not(code: int) -> None:
+    script = Script(stream=[error(code)], send=[task("completed", "x")])
+    with pytest.raises(Refusal, match="agent_error"):
+        await answered(script, call()._replace(agent=AGENT._replace(replay="never")))
+    assert script.asked == ["stream"]
+
+
+async def test_an_agent_that_says_no_to_everything_is_believed_at_last() -> None:
+    script = Script(stream=[error(-32601)], send=[error(-32601)])
+    with pytest.raises(Refusal, match="agent_error"):
+        await answered(script)
+    assert script.asked == ["stream", "send"]
+
+
+async def test_an_endpoint_that_is_gone_has_its_card_read_anew() -> None:
+    desk = Script(send=[404, task("completed", "x")])
+    cards = Cards(frozenset())
+    for status_ in (404, 200):
+        reply = await outbound(cards)(call(stream=False), desk)
+        assert reply.status == status_
+    first = await cards.of(call(), desk)
+    assert first.line().target == "/rpc"
+
+
+async def test_any_other_relay_to_such_an_agent_is_left_alone() -> None:
+    asked = call()._replace(dialect="responses", wants_stream=None, target="/v1/tasks/t:cancel")
+    seen: list[Call] = []
+
+    async def forward(call: Call) -> Reply:
+        seen.append(call)
+        return Reply(200, JSON, EMPTY)
+
+    tongue = a2a()
+    assert tongue.relay is not None
+    await tongue.relay(asked, forward)
+    await tongue.outbound(asked, forward)
+    assert seen == [asked, asked]

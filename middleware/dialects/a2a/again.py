@@ -37,6 +37,8 @@ class Again:
     async def until_it_is_over(self, streamed: bool, broken: Refusal | None) -> AsyncIterator[list[Value]]:
         """The events of what else there is. `broken` is raised where nothing more is to be had."""
         answer = self._answer
+        if not streamed:
+            await self._sleep(min(LONGEST, 1.0))
         while True:
             before = answer.state, answer.text
             if streamed and not answer.over:
