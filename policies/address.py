@@ -19,15 +19,14 @@ def ours(
     """Without a slash at the end.
 
     `bound`      the address at which this door listens
-    `public`     SIDECAR_PUBLIC_URL: the front's, and nobody else's
+    `public`     SIDECAR_PUBLIC_URL, where what was asked for is there for everybody
     `forwarded`  what the platform's proxy says it was asked for, where the platform's word is believed
     `host`       the request's Host, where the door has checked that it is a name of this machine's
     """
-    if door == "front":
-        if public:
-            return public
-        if is_host(forwarded):
-            return f"https://{forwarded}"
+    if public:
+        return public
+    if door == "front" and is_host(forwarded):
+        return f"https://{forwarded}"
     return f"http://{host}" if is_host(host) else bound
 
 

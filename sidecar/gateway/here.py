@@ -1,13 +1,15 @@
 """Where we are, as whoever sent a request knows us."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from policies import address, identity, paths
 from policies.agent import Caller, Door
 from policies.secret import Secret
+
+API: Final = "/api/agents"
 
 
 class Here(NamedTuple):
@@ -22,13 +24,16 @@ class Here(NamedTuple):
 
     def address(self, request: web.BaseRequest, caller: Caller) -> str:
         """Ours, without a slash at the end; with the egress key behind it where the request came with it."""
-        headers = request.headers
+        headers, path = request.headers, self._path(request)
         keyed = self._key(request)
+        common = self.door == "front" or (
+            not keyed and path.startswith(API)
+        )  # not what only this door serves
         forwarded = headers.getall("X-Forwarded-Host", ())
         found = address.ours(
             self.door,
             bound=self.bound(),
-            public=self.public,
+            public=self.public if common else None,
             forwarded=forwarded[0] if self.platform and caller.believed and len(forwarded) == 1 else None,
             host=headers.get("Host") if self.checked and not keyed else None,
         )
@@ -36,11 +41,13 @@ class Here(NamedTuple):
 
     def prefix(self, request: web.BaseRequest, caller: Caller, name: str) -> str:
         """Our address of what lies behind an agent's own URL, as the request was sent there."""
+        base = API if self._path(request).startswith(API) else "/agents"
+        return f"{self.address(request, caller)}{base}/{name}"
+
+    def _path(self, request: web.BaseRequest) -> str:
+        """Without the egress key."""
         path = paths.split(request.raw_path, request.headers.get("Host")).path
-        if self.door == "egress":
-            _, path = identity.egress_key(path)
-        base = "/api/agents/" if path.startswith("/api/agents/") else "/agents/"
-        return f"{self.address(request, caller)}{base}{name}"
+        return identity.egress_key(path)[1] if self.door == "egress" else path
 
     def _key(self, request: web.BaseRequest) -> str:
         """`/~<key>`, if that is how the path begins and it is the right one."""

@@ -31,6 +31,7 @@ class Finding(Group):
     )
     public_url: Address | None = setting(
         None,
-        "The front's address as its callers know it, which the cards of agents say. By default it is what the "
-        "platform's proxy says, else the address by which the caller came.",
+        "The front's address as its callers know it. The cards of agents say it, wherever they are asked for under "
+        "`/api/agents` (with an egress key in front: that door's address). By default it is what the platform's "
+        "proxy says, else the address by which the caller came.",
     )

@@ -436,10 +436,9 @@ async def test_a_page_of_a_listed_origin_reads_the_list_and_every_answer_has_its
     assert headers["x-request-id"] == "mine"
 
 
-async def test_the_real_process_finds_agents_needs_none_of_its_own_and_forgets_a_right_in_its_time(
+async def test_the_real_process_finds_agents_and_needs_none_of_its_own(
     process: Started, workspace: sim.Workspace, echo: Echo
 ) -> None:
-    """The clock of its cache is not ours: here only that a right counts, and that nobody's is another's."""
     workspace.catalog.connect("echo-a2a", options(echo, bearer_token="databricks"))
     workspace.catalog.join(ADA, "data")
     workspace.catalog.grant("echo-a2a", "data")
@@ -653,6 +652,9 @@ async def test_h13_our_address_is_what_was_set_else_what_the_platform_says_else_
     assert await address(platform, X_Forwarded_Host="a.example.org/x?@evil") == platform.front
     public = await start(echo.url, PLATFORM, PUBLIC_URL="https://agents.example.org/base")
     assert await address(public, **spoofed) == "https://agents.example.org/base"
+    for path, at in (("/api/agents", "https://agents.example.org/base"), ("/agents", public.egress)):
+        _, card, _ = await told(public, f"{path}/default{CARD}")
+        assert card["url"] == f"{at}{path}/default/rpc"  # `/agents` is there at the egress door only
 
 
 async def test_h13_a_bind_beyond_loopback_takes_no_address_from_a_request(start: Start, echo: Echo) -> None:
