@@ -1,9 +1,11 @@
 """The real A2A SDKs: servers behind the sidecar and clients in front of it, through its prefix. B10, B12, 8.2."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 from journeys import hook
 from journeys.conftest import Running, Start, said
@@ -164,3 +166,72 @@ async def test_an_extended_card_leads_to_the_sidecar_as_well(
     used = await clients["1.0"].uses(sidecar.egress + "/api/agents/default", "hello")
     assert used["extended"]["name"] == "Echo"
     assert servers["1.0"] not in str(used["extended"])
+
+
+# --- the stand-in ------------------------------------------------------------------------------------------
+
+
+# What an agent may add, and what the SDKs' own store adds: what was asked, when it was, which message it was.
+LEFT_OUT = ("history", "timestamp", "metadata", "messageId", "taskId", "lastChunk", "data")
+TELLING = ("kind", "state", "role", "final", "code", "jsonrpc", "append", "id", "text")
+
+
+def shape(value: Any, of: str = "") -> Any:
+    """What is there: every name, and of those that say what something is, the value. What is empty is not there."""
+    if isinstance(value, dict):
+        kept = {name: part for name, part in value.items() if name not in LEFT_OUT}
+        if "error" in value:
+            kept["error"] = {"code": value["error"]["code"]}
+        there = {
+            name: part for name, part in kept.items() if name == "final" or part not in (False, [], None)
+        }
+        return {name: shape(part, name) for name, part in sorted(there.items())}
+    if isinstance(value, list | tuple):
+        return [shape(part) for part in value]
+    return value if of in TELLING and not (of == "id" and isinstance(value, str)) else type(value).__name__
+
+
+ASKED = ["send", "stream", "get", "cancel", "unknown", "wrong"]
+
+
+async def exchanged(url: str, version: str) -> dict[str, Any]:
+    """What an agent answers to the same questions, by what was asked."""
+    new = version == "1.0"
+    words = ("SendMessage", "SendStreamingMessage", "GetTask", "CancelTask") if new else (
+        "message/send", "message/stream", "tasks/get", "tasks/cancel")  # fmt: skip
+    parts = [{"text": "hello"}] if new else [{"kind": "text", "text": "hello"}]
+    message = {"message": {"messageId": "m", "role": "ROLE_USER" if new else "user", "parts": parts}}
+    headers = {"A2A-Version": "1.0"} if new else {}
+    told: dict[str, Any] = {}
+    async with aiohttp.ClientSession(headers=headers) as http:
+
+        async def asks(name: str, method: str, params: Any) -> Any:
+            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+            async with http.post(f"{url}/rpc", json=body) as answer:
+                told[name] = (answer.status, answer.content_type, values := values_of(await answer.read()))
+            return values[0]
+
+        first = await asks("send", words[0], message)
+        task = first["result"]["task"] if new else first["result"]
+        await asks("stream", words[1], message)
+        await asks("get", words[2], {"id": task["id"]})
+        await asks("cancel", words[3], {"id": task["id"]})
+        await asks("unknown", "no/such", {})
+        await asks("wrong", words[2], {"id": "nobody's"})
+    return told
+
+
+def values_of(raw: bytes) -> list[Any]:
+    lines = [line.removeprefix(b"data: ") for line in raw.split(b"\r\n") if line.startswith(b"data: ")]
+    return [json.loads(line) for line in lines or [raw]]
+
+
+@both
+async def test_the_stand_in_answers_in_the_form_of_the_real_server(
+    servers: dict[str, str], version: str
+) -> None:
+    real = await exchanged(servers[version], version)
+    async with sim.a2a(version) as agent:
+        ours = await exchanged(agent.url, version)
+    for name in ASKED:
+        assert shape(ours[name]) == shape(real[name]), name
