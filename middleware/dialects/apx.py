@@ -18,6 +18,7 @@ from middleware.streams import Translated, closing
 from policies import apx as policy
 from policies import apx_events
 from policies.answers import is_json
+from policies.apx_items import identified
 from policies.body import with_stream
 from policies.decoding import is_plain
 from policies.json_exact import dumps, loads
@@ -149,7 +150,7 @@ def _whole(reply: Reply, body: Body, ident: str) -> Body:
         return body
     try:
         value = loads(body.raw)
-        told = apx_events.whole(value, ident)
+        told = identified(value, ident)
         return body if told is value else Body(dumps(told), value=told)
     except ValueError:
         return body  # it is said further out that it cannot be read

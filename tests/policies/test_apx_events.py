@@ -8,7 +8,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from middleware.sse import Reader
-from policies.apx_events import Answer, whole
+from policies.apx_events import Answer
+from policies.apx_items import identified
 from policies.refusal import Refusal
 
 START = ("response.output_item.start", {"item_id": "msg_001", "trace_id": "tr-1"})
@@ -123,11 +124,13 @@ def test_events_that_are_responses_already_pass_as_they_are() -> None:
     """Today's agents send them, with frames that have no name, and no `[DONE]` behind."""
     item = {"type": "message", "id": "lc_run--1", "content": [{"type": "output_text", "text": "Hello"}]}
     events = [
+        {"type": "response.created", "response": {"output": []}},
         {"type": "response.output_text.delta", "item_id": "lc_run--1", "delta": "Hello"},
         {"type": "response.output_item.done", "item": item, "output_index": 0},
         {"type": "response.completed", "response": {"output": [item]}, "custom_outputs": {"k": 1}},
     ]
     assert told(*((None, event) for event in events)) == events
+    assert told(*((event["type"], event) for event in events)) == events
     with pytest.raises(Refusal) as refused:
         told(*((None, event) for event in events[:2]))
     assert refused.value.code == "truncated"
@@ -156,14 +159,14 @@ def test_two_messages_keep_apart() -> None:
 
 def test_a_whole_answer_gets_ids_where_it_has_none() -> None:
     answer = {"output": [ITEM], "custom_outputs": {"k": 1}}
-    assert whole(answer, "r1") == {
+    assert identified(answer, "r1") == {
         "object": "response",
         "status": "completed",
         "output": [ITEM | {"id": "msg_r1_0"}],
         "custom_outputs": {"k": 1},
     }
     for same in ({"output": [ITEM | {"id": "a"}]}, {"output": 3}, [], None, {"output": []}):
-        assert whole(same, "r1") is same
+        assert identified(same, "r1") is same
 
 
 PAYLOAD = st.recursive(
