@@ -154,11 +154,12 @@ class Answer:
             return []
         if not append:
             self._sure.add(key)
-        before = self._output.said(key)
-        whole = (before if append else "") + parts.text(artifact.get("parts"))
-        if snapshot and before.startswith(whole):
-            whole = before  # the store lags behind what was streamed
-        return self._output.say(key, whole) + self._files(key, artifact.get("parts"))
+        said, given = parts.text(artifact.get("parts")), self._files(key, artifact.get("parts"))
+        if append:
+            return self._output.add(key, said) + given
+        if snapshot and self._output.said(key).startswith(said):
+            return given  # the store lags behind what was streamed
+        return self._output.say(key, said) + given
 
     def _files(self, key: str, given: Any) -> list[Value]:
         """Files that come with their content: items of their own, each once."""

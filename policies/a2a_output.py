@@ -1,37 +1,52 @@
 """The output of a Responses answer as it grows: messages that are told in deltas, thoughts, and other items."""
 
-from policies.loose import Value
+from typing import Final
 
-JOINT = "\n\n"  # between a text that no longer holds and the one that does
+from policies.loose import Value
+from policies.refusal import Refusal
+
+JOINT: Final = "\n\n"  # between a text that no longer holds and the one that does
+LARGEST: Final = 64 << 20  # characters of an answer, which is told whole once more at its end
 
 
 class Output:
-    """Tells an answer event by event. `ident` makes ids unique, `at` is when it began (seconds since 1970)."""
+    """Tells an answer event by event. `ident` makes ids unique, `at` is when it began (seconds since 1970).
 
-    __slots__ = ("_at", "_begun", "_ident", "_items", "_open")
+    Refusal 502 `agent_too_large` beyond 64 Mi characters.
+    """
+
+    __slots__ = ("_at", "_begun", "_ident", "_items", "_open", "_size")
 
     def __init__(self, ident: str, at: int) -> None:
         self._ident, self._at = ident, at
         self._begun = False
         self._items: list[Value] = []  # by output_index
-        self._open: dict[
-            str, tuple[int, str]
-        ] = {}  # a message's key → its index, and its text as it holds now
+        self._open: dict[str, tuple[int, list[str]]] = {}  # a message's key → its index, its text in pieces
+        self._size = 0
 
     def said(self, key: str) -> str:
         """The text of a message so far."""
-        return self._open[key][1] if key in self._open else ""
+        return "".join(self._open[key][1]) if key in self._open else ""
 
     @property
     def text(self) -> str:
         """All that was said, as it holds now."""
-        return "".join(said for _, said in self._open.values())
+        return "".join(piece for _, pieces in self._open.values() for piece in pieces)
 
     def begin(self) -> list[Value]:
         if self._begun:
             return []
         self._begun = True
         return [{"type": "response.created", "response": self._response("in_progress") | {"output": []}}]
+
+    def add(self, key: str, more: str) -> list[Value]:
+        """A message goes on."""
+        if not more:
+            return []
+        told = self._opened(key)
+        index, pieces = self._open[key]
+        pieces.append(more)
+        return [*told, self._delta(index, more)]
 
     def say(self, key: str, whole: str) -> list[Value]:
         """A message says this now, in all; told is what of it was not told yet.
@@ -40,13 +55,11 @@ class Output:
         finished message stands the new one alone.
         """
         before = self.said(key)
-        if whole == before:
-            return []
-        told = self._opened(key)
+        if whole.startswith(before):
+            return self.add(key, whole[len(before) :])
         index, _ = self._open[key]
-        self._open[key] = index, whole
-        delta = whole[len(before) :] if whole.startswith(before) else JOINT + whole
-        return [*told, {"type": "response.output_text.delta", **self._place(index), "delta": delta}]
+        self._open[key] = index, [whole]
+        return [self._delta(index, JOINT + whole)]
 
     def think(self, text: str) -> list[Value]:
         """What the agent says of its work, and is no answer."""
@@ -74,8 +87,8 @@ class Output:
     def end(self, status: str, beside: Value) -> list[Value]:
         """Every message finished, and the answer closed: `completed` or `incomplete`."""
         told = self.begin()
-        for index, said in self._open.values():
-            part = {"type": "output_text", "text": said, "annotations": []}
+        for index, pieces in self._open.values():
+            part = {"type": "output_text", "text": "".join(pieces), "annotations": []}
             item = self._items[index] | {"status": "completed", "content": [part]}
             self._items[index] = item
             told.append({"type": "response.output_item.done", "output_index": index, "item": item})
@@ -89,13 +102,20 @@ class Output:
         about = {"type": "message", "role": "assistant", "status": "in_progress", "content": []}
         item = self._item("msg", about)
         self._items.append(item)
-        self._open[key] = index, ""
+        self._open[key] = index, []
         part = {"type": "output_text", "text": "", "annotations": []}
         return [
             *self.begin(),
             {"type": "response.output_item.added", "output_index": index, "item": item},
             {"type": "response.content_part.added", **self._place(index), "part": part},
         ]
+
+    def _delta(self, index: int, said: str) -> Value:
+        self._size += len(said)
+        if self._size > LARGEST:
+            detail = f"The agent's answer is larger than {LARGEST} characters."
+            raise Refusal(502, "agent_too_large", detail=detail)
+        return {"type": "response.output_text.delta", **self._place(index), "delta": said}
 
     def _place(self, index: int) -> Value:
         return {"item_id": self._items[index]["id"], "output_index": index, "content_index": 0}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies import a2a_output
 from policies.a2a_answer import Answer
 from policies.a2a_message import Place
 from policies.collection import Collected
@@ -201,6 +202,13 @@ def test_of_files_the_address_is_told_and_content_comes_as_an_item_once() -> Non
 def test_an_address_of_a_file_that_is_no_web_address_is_no_link() -> None:
     answer, events = told(task("completed", {"artifactId": "f", "parts": [{"url": "javascript:alert(1)"}]}))
     assert seen(events + answer.end()) == "[file]"
+
+
+def test_an_answer_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(a2a_output, "LARGEST", 100)
+    answer, _ = told(update("x" * 60))
+    with pytest.raises(Refusal, match="agent_too_large"):
+        answer.hear(update("x" * 60, append=True))
 
 
 # --- after a cut -------------------------------------------------------------------------------------------
