@@ -2,24 +2,17 @@
 
 import gc
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from ipaddress import ip_address
-from time import monotonic
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
-
-import uvloop
 
 from middleware.credentials import OURS
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.spoken import spoken
 from middleware.exchange import Handler, Headers, headers
 from middleware.kit import Kit
-from policies import access, identity
 from policies.agent import Agent, Door
 from policies.headers import outbound
-from policies.paths import JSONRPC
 from policies.secret import Secret
 from sidecar import plugins, trust
 from sidecar.admin import Admin
@@ -29,15 +22,12 @@ from sidecar.asking import Asking
 from sidecar.behind import Frontend
 from sidecar.chains import BUILT_IN, chains
 from sidecar.child.beside import Beside
-from sidecar.child.spawn import CannotStart
-from sidecar.doors import CannotListen, Listener
+from sidecar.doors import Listener
 from sidecar.edge import Edge
 from sidecar.finding import by_reach, registry
 from sidecar.frontend import Relays, relays
-from sidecar.gate import Doorkeeper, Page
-from sidecar.gateway import Gateway, Here, retold
+from sidecar.keepers import belief, is_loopback, keepers, places
 from sidecar.lifetime import Lifetime
-from sidecar.loader import Unusable
 from sidecar.pages import NO_GUIDE, Guide, pages
 from sidecar.played import player
 from sidecar.settings import Settings
@@ -174,56 +164,27 @@ class Sidecar:
         return agent.auth not in OURS or self.tokens.ready(agent) is not None
 
     async def _open(self) -> None:
-        settings, telemetry = self.settings, self.telemetry
-        admin = Admin(telemetry, self.registry, self.troubles, public=not is_loopback(settings.admin_host))
-        origins = frozenset(settings.uc_origins)
-        here: dict[Door, Here] = {"front": self.here("front"), "egress": self.here("egress")}
-        api = {door: Gateway(self.registry, self.edge, one, origins) for door, one in here.items()}
-        self.edge.retold = retold(here, origins, self.edge.dialects[JSONRPC].refuse)
-        keepers = {
-            "admin": Doorkeeper(
-                "admin",
-                self.edge,
-                telemetry,
-                rules=self.rules("admin"),
-                belief=self.belief("admin"),
-                pages=lambda path: admin.handle,
-            ),
-            "egress": Doorkeeper(
-                "egress",
-                self.edge,
-                telemetry,
-                rules=self.rules("egress"),
-                belief=self.belief("egress"),
-                key=settings.egress_secret,
-                gateway=api["egress"].page,
-            ),
-            "front": Doorkeeper(
-                "front",
-                self.edge,
-                telemetry,
-                rules=self.rules("front"),
-                belief=self.belief("front"),
-                routes=settings.front_routes,
-                pages=self.front_pages(),
-                app=self.relays,
-                player=self.player,
-                full=settings.errors in ("full",),
-                gateway=api["front"].page,
-                known=lambda name: self.registry.get(name) is not None,
-            ),
-        }
-        places: dict[Door, tuple[str, int]] = {
-            "admin": (settings.admin_host, settings.admin_port),
-            "egress": (settings.egress_host, settings.egress_port),
-            "front": (settings.host, settings.port),
-        }
-        for door, (host, port) in places.items():
+        settings = self.settings
+        admin = Admin(
+            self.telemetry, self.registry, self.troubles, public=not is_loopback(settings.admin_host)
+        )
+        kept = keepers(
+            settings,
+            self.edge,
+            self.telemetry,
+            self.registry,
+            admin=admin,
+            address=lambda door: self.listeners[door].address,
+            pages=pages(settings, self.registry, self.telemetry, self.guide),
+            app=self.relays,
+            player=self.player,
+        )
+        for door, (host, port) in places(settings).items():
             listener = Listener(
                 door,
                 host,
                 port,
-                keepers[door],
+                kept[door],
                 max_body=settings.max_body,
                 malformed=self.malformed,
                 sweep=self.sweep,
@@ -245,31 +206,6 @@ class Sidecar:
     def warn(self, sentence: str) -> None:
         self.telemetry.say("warning", sentence)
 
-    def front_pages(self) -> Callable[[str], Page | None]:
-        return pages(self.settings, self.registry, self.telemetry, self.guide)
-
-    def here(self, door: Door) -> Here:
-        settings = self.settings
-        host = settings.egress_host if door == "egress" else settings.host
-        return Here(
-            door,
-            lambda: self.listeners[door].address,
-            checked=is_loopback(host),
-            platform=settings.on_platform,
-            public=settings.public_url,
-            key=settings.egress_secret if door == "egress" else None,
-        )
-
-    def rules(self, door: Door) -> access.Gate:
-        settings = self.settings
-        host = {"front": settings.host, "egress": settings.egress_host, "admin": settings.admin_host}[door]
-        return access.Gate(door, is_loopback(host), frozenset(settings.hosts), frozenset(settings.origins))
-
-    def belief(self, door: Door) -> identity.Belief:
-        settings = self.settings
-        required, played = settings.egress_key == "required", settings.dev_user or ""
-        return identity.Belief(door, settings.on_platform, settings.trust, required, played)
-
     def troubles(self) -> list[str]:
         """Why we are not ready, a sentence each; empty is ready."""
         found = ["draining: the process has been asked to stop"] if self.lifetime.draining else []
@@ -282,7 +218,7 @@ class Sidecar:
     def announcement(self, command: str) -> str:
         """The block that is printed at start."""
         doors: tuple[Door, ...] = ("front", "egress")
-        beliefs = {door: self.belief(door) for door in doors}
+        beliefs = {door: belief(self.settings, door) for door in doors}
         moved = (
             f"port {listener.moved_from} is taken: the {door} door listens on {listener.port}"
             for door, listener in self.listeners.items()
@@ -350,63 +286,3 @@ def limits(settings: Settings) -> Limits:
 def proxied() -> bool:
     """Whether the environment names a proxy for https; agents are reached without it."""
     return any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy"))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a bind is for this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-Staged = Callable[[Settings], AbstractAsyncContextManager[Settings]]
-
-
-def main(
-    settings: Settings,
-    *,
-    command: str = "serve",
-    staged: Staged | None = None,
-    guide: Guide = NO_GUIDE,
-    beside: Sequence[str] = (),
-) -> int:
-    """Runs until a signal, and returns the exit code: 0, 1 where a door cannot open, 78 where a plug-in cannot.
-
-    `staged` starts what the demo has behind it, and gives the settings with these agents; `guide` tells of them.
-    `beside` is the command that `run` starts: its exit code is ours.
-    """
-    return uvloop.run(_main(settings, command, staged, guide, beside))
-
-
-async def _main(
-    settings: Settings, command: str, staged: Staged | None, guide: Guide, beside: Sequence[str]
-) -> int:
-    began = monotonic()
-    async with AsyncExitStack() as stack:
-        if staged is not None:
-            settings = await stack.enter_async_context(staged(settings))
-        sidecar = Sidecar(settings, guide=guide, reach=0 if staged is None else 20, beside=beside)
-        stack.callback(sidecar.telemetry.listen())
-        sidecar.lifetime.obey_signals()
-        try:
-            await sidecar.start()
-        except Unusable as why:
-            return complain(str(why), 78)
-        except CannotListen as why:
-            return complain(str(why), 1)
-        except CannotStart as why:
-            return complain(str(why), why.code)
-        seconds = round(monotonic() - began, 3)
-        shows = "in a browser" if settings.page else "shows the app as soon as it answers" if beside else ""
-        page = f": {sidecar.listeners['front'].address}/ {shows}" if shows else ""
-        sys.stderr.write(f"{sidecar.announcement(command)}ready in {seconds} s{page}\n")
-        sys.stderr.flush()
-        sidecar.telemetry.say("info", "ready", front=sidecar.listeners["front"].address, seconds=seconds)
-        sidecar.telemetry.flush()
-        return await sidecar.serve()
-
-
-def complain(sentence: str, code: int) -> int:
-    sys.stderr.write(f"sidecar: {sentence}\n")
-    return code

@@ -176,13 +176,13 @@ def _run(command: "Command", env_file: Path | None, port: str | None, beside: tu
         from sidecar.child import disabled
 
         disabled.become(beside)
-    from sidecar import app
+    from sidecar.main import main as run
 
     if command == "demo":
         from sidecar.sim import demo as shown  # stand-ins are reached from the demo and from tests only
 
-        sys.exit(app.main(settings, command=command, staged=shown.staged, guide=shown.guide(settings)))
-    sys.exit(app.main(settings, command=command, beside=beside))
+        sys.exit(run(settings, command=command, staged=shown.staged, guide=shown.guide(settings)))
+    sys.exit(run(settings, command=command, beside=beside))
 
 
 def _settings(command: "Command", env_file: Path | None, port: str | None = None) -> "Settings":
