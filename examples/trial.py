@@ -14,7 +14,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -70,15 +71,30 @@ def install(*command: object, cwd: Path | None = None) -> None:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
 
 
+@asynccontextmanager
+async def stand_in(name: str) -> AsyncIterator[tuple[str, str]]:
+    """The agent behind an example: the variable by which that knows it, and its address."""
+    from sidecar import sim
+
+    if name == "m2m":
+        async with sim.builder(window=5, pace=0.3) as builder:
+            yield "BUILDER_APP_URL", builder.url
+    else:
+        async with sim.agent(always="slow 0.2 drip 0.02") as agent:
+            yield "AGENT_APP_URL", agent.url
+
+
 async def tried(name: str, *, straight: bool, port: int) -> int:
     from sidecar import sim
 
     environ = prepared(name, lambda text: print(f"· {text}", flush=True))
     run = command(name)
-    async with sim.agent(always="slow 0.2 drip 0.02") as agent, sim.workspace() as workspace:
-        environ |= {"AGENT_APP_URL": agent.url}
+    async with stand_in(name) as (variable, url), sim.workspace() as workspace:
+        environ |= {variable: url}
         if name == "appkit":  # does not start without its service principal
             environ |= workspace.environment | {"NODE_ENV": "production"}
+        if straight and name == "m2m":
+            sys.exit("m2m speaks to a builder app through the sidecar, and to none straight")
         if straight:
             run = run[run.index("--") + 1 :]
             environ |= dict.fromkeys(PORTS, str(port))

@@ -12,6 +12,7 @@ from sidecar.settings import AgentBlock, Settings
 from sidecar.sim import mcp
 from sidecar.sim.a2a import a2a
 from sidecar.sim.agent import agent
+from sidecar.sim.builder import builder
 from sidecar.sim.script import spoken
 
 PACE: Final = "slow 0.2 drip 0.02"  # so that one sees it stream
@@ -50,6 +51,7 @@ SHOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {"always": f"cold start 5 {PACE}"},
     ),
     "apx": ("Made with apx, whose streams are told as Responses", {"kind": "apx", "always": PACE}),
+    "builder": ("A builder app, whose windows of two seconds come as one stream", {"kind": "builder"}),
     "calculator": ("Speaks A2A 1.0: `Add 15 and 27`", {"kind": "a2a"}),
     "tools": ("An MCP server, for MCP clients: /agents/tools/mcp at egress; takes no chats", {"kind": "mcp"}),
     "whoami": ("Tells which identity headers reach an agent", {"always": f"whoami {PACE}"}),
@@ -60,6 +62,7 @@ SHOWN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 OTHERS: Final[dict[str, Callable[[], AbstractAsyncContextManager[Any]]]] = {
     "mcp": mcp.server,
     "a2a": partial(a2a, "1.0", "calculator"),
+    "builder": partial(builder, window=2.0, pace=0.4),
 }
 
 

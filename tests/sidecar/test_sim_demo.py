@@ -14,7 +14,7 @@ async def test_every_agent_of_the_demo_listens_and_says_what_it_does():
     async with demo.agents() as offers, aiohttp.ClientSession() as session:
         assert next(iter(offers)) == "default"
         assert {"default", "chat", "unary", "troubled"} <= set(offers)
-        assert {"responses", "apx", "mcp", "a2a"} <= {offer.kind for offer in offers.values()}
+        assert {"responses", "apx", "mcp", "a2a", "builder"} <= {offer.kind for offer in offers.values()}
         for offer in offers.values():
             assert offer.does
             if offer.kind == "responses":
