@@ -154,12 +154,14 @@ class Answer:
             return []
         if not append:
             self._sure.add(key)
-        said, given = parts.text(artifact.get("parts")), self._files(key, artifact.get("parts"))
+        said = parts.text(artifact.get("parts"))
         if append:
-            return self._output.add(key, said) + given
-        if snapshot and self._output.said(key).startswith(said):
-            return given  # the store lags behind what was streamed
-        return self._output.say(key, said) + given
+            told = self._output.add(key, said)
+        elif snapshot and self._output.said(key).startswith(said):
+            told = []  # the store lags behind what was streamed
+        else:
+            told = self._output.say(key, said)
+        return told + self._files(key, artifact.get("parts"))
 
     def _files(self, key: str, given: Any) -> list[Value]:
         """Files that come with their content: items of their own, each once."""
