@@ -27,7 +27,7 @@ class Items:
         return bool(self._open)
 
     def _identified(self, item: Value) -> Value:
-        kind = item["type"]
+        kind = word(item.get("type"), "item")
         return item | {"id": f"{PREFIXES.get(kind, kind)}_{self._ident}_{len(self.output)}"}
 
     def opened(self, ident: str) -> list[Value]:
