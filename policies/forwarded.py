@@ -1,6 +1,7 @@
 """What passes between the front and the frontend: everything, but for whose word it is and from where it comes.
 
-`policies.header_table.FRONTEND` says it line by line. Values are not looked into: bytes that are no UTF-8 pass.
+`policies.header_table.FRONTEND` says it line by line. Values are not looked into: bytes that are no UTF-8 pass. What
+would break a line of a request is refused by our parser, and by the wire again.
 """
 
 import re
@@ -48,9 +49,6 @@ def onward(
     pairs = [items[at] for at in keep(spelled, believed)]
     if "connection" in headers and (named := _named(headers)):
         pairs = [pair for pair in pairs if pair[0].lower() not in named]
-    text = "".join([value for _, value in pairs])
-    if not (text.isascii() and text.isprintable()) and _CONTROL.search(text):
-        raise Refusal(400, "bad_request", detail="A header's value holds a control character.", sent="none")
     here = peer or "unknown"
     if believed:
         pairs.append(("X-Forwarded-For", ", ".join([*headers.getall("x-forwarded-for", ()), here])))

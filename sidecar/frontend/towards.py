@@ -3,8 +3,9 @@
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from middleware.exchange import EMPTY, Call, Pairs, headers
+from middleware.exchange import EMPTY, Call, Pairs
 from policies import discovery, forwarded
 from policies.agent import FRONTEND, Agent, Caller
 from policies.paths import Route
@@ -34,7 +35,7 @@ class Towards:
             FRONTEND,
             request.method,
             route.target,
-            headers(*pairs),
+            CIMultiDictProxy(CIMultiDict(pairs)),
             Uploading(request, self.asking) if request.body_exists else EMPTY,
             None,
             request_id,

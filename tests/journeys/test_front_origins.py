@@ -223,7 +223,7 @@ async def answered(front: URL, payload: bytes, *, split: bool) -> int:
             writer.write(piece)
             if split:
                 await asyncio.sleep(0)
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(0.1):
             while piece := await reader.read(65536):
                 told += piece
     except (OSError, TimeoutError):  # refused in the middle of it; or what came last was taken for a body
