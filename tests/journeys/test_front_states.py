@@ -14,6 +14,7 @@ from journeys.conftest import Running, Start, client
 from journeys.frontends import App
 from journeys.process import Started
 from wire.hostile import Peer, answering, serving
+from yarl import URL
 
 from sidecar import sim
 
@@ -140,6 +141,41 @@ async def test_what_is_no_http_is_nobodys_answer(start: Start, agent: sim.Agent,
         refused = await sidecar.http.get(f"{sidecar.front}/")
         assert await told(refused) == (502, "frontend_broke_off")
         assert "HTTP does not allow" in (await refused.json())["detail"]
+
+
+# --- callers who stop ---------------------------------------------------------------------------------------
+
+
+async def test_d02_an_upload_that_stops_is_its_callers_fault(
+    start: Start, agent: sim.Agent, app: App
+) -> None:
+    sidecar = await start(agent.url, FRONTEND_URL=app.url, BODY_TIMEOUT="200ms")
+    stop = asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half"
+        await stop.wait()
+
+    answer = await sidecar.http.put(f"{sidecar.front}/up", data=half())
+    assert await told(answer) == (408, "body_timeout")
+    assert await sidecar.metric("sidecar_requests_total", route="frontend", outcome="refused_input") == 1
+
+
+async def test_d03_a_reader_who_stops_is_cut_and_the_app_left(
+    start: Start, agent: sim.Agent, app: App
+) -> None:
+    sidecar = await start(agent.url, FRONTEND_URL=app.url, WRITE_TIMEOUT="300ms")
+    front = URL(sidecar.front)
+    _, writer = await asyncio.open_connection(front.host, front.port, limit=1024)
+    writer.write(f"GET /big?size={200 << 20} HTTP/1.1\r\nHost: {front.authority}\r\n\r\n".encode())
+    relays = sidecar.app.relays
+    assert relays is not None
+    async with asyncio.timeout(5):
+        while not relays.open:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await relays.idle.wait()
+    assert await sidecar.metric("sidecar_requests_total", route="frontend", outcome="caller_stalled") == 1
+    writer.close()
 
 
 # --- connections that have died ----------------------------------------------------------------------------
