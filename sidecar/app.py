@@ -81,7 +81,7 @@ class Sidecar:
             self.sweep.start()
             self.stack.callback(self.sweep.stop)
             self.stack.push_async_callback(self.tokens.aclose)
-            dialects = spoken(settings.errors, origins=settings.uc_origins)
+            dialects = spoken(settings.errors, origins=settings.uc_origins, recorder=telemetry)
             terminals = {name: dialect.terminal for name, dialect in dialects.items()}
             wire = Wire(limits(settings), self.sweep, terminals, telemetry, proxied=proxied())
             self.stack.push_async_callback(wire.close)

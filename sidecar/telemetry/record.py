@@ -24,7 +24,7 @@ from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
 LOGGED: Final = frozenset(  # notes that stand in the log line too
-    {"trace_id", "stream_refused", "cold_start", "waited", "refused_by", "plugin_failed"}
+    {"trace_id", "stream_refused", "resumed", "cold_start", "waited", "refused_by", "plugin_failed"}
 )
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names

@@ -209,7 +209,7 @@ async def test_an_error_inside_a_stream_is_the_last_that_is_heard(start: Start, 
 @versions
 @pytest.mark.parametrize("how", ["cut", "end early"])
 async def test_a_stream_that_breaks_is_taken_up_again_and_no_word_is_told_twice(
-    start: Start, version: str, how: str
+    start: Start, version: str, how: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with talking(start, version) as (agent, sidecar):
         assert (
@@ -217,6 +217,9 @@ async def test_a_stream_that_breaks_is_taken_up_again_and_no_word_is_told_twice(
         )
         assert asked(agent)[:2] == ["message/stream", "tasks/resubscribe"]
         assert (await sidecar.calls())[0]["outcome"] == "ok"
+        sidecar.app.telemetry.flush()
+        why = "agent_broke_off" if how == "cut" else "ended early"
+        assert f'"resumed":"{why}"' in capfd.readouterr().out
 
 
 async def test_a_task_that_nobody_works_on_after_a_cut_is_given_up(

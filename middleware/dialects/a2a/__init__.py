@@ -12,6 +12,7 @@ from middleware.dialects.a2a.inbound import inbound
 from middleware.dialects.a2a.outbound import outbound, relay
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json
+from middleware.observe import Recorder
 from middleware.sse import frame
 from policies import errors, jsonrpc
 from policies.jsonrpc import Wrong
@@ -22,7 +23,9 @@ TERMINAL: Final = (
 )  # of streams that begin here; an agent's own are read, never judged by it
 
 
-def a2a(mode: str | None = None, *, origins: frozenset[str] = frozenset()) -> Dialect:
+def a2a(
+    mode: str | None = None, *, origins: frozenset[str] = frozenset(), recorder: Recorder | None = None
+) -> Dialect:
     """`mode` is SIDECAR_ERRORS; `origins` those to which a card may lead beside its agent's own."""
     cards = Cards(origins)
 
@@ -34,7 +37,7 @@ def a2a(mode: str | None = None, *, origins: frozenset[str] = frozenset()) -> Di
 
     return Dialect(
         inbound=inbound,
-        outbound=outbound(cards),
+        outbound=outbound(cards, recorder),
         opening=OPENING,
         refuse=as_json(mode),
         last_word=last_word,

@@ -14,6 +14,7 @@ from middleware.dialects.a2a.run import GONE, Run
 from middleware.dialects.a2a.threads import Threads
 from middleware.dialects.told import OPENING
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
+from middleware.observe import Recorder
 from middleware.streams import Translated
 from policies import a2a, jsonrpc
 from policies.a2a_answer import Answer
@@ -21,7 +22,8 @@ from policies.jsonrpc import Wrong
 from policies.refusal import Refusal
 
 
-def outbound(cards: Cards, *, sleep: Sleep = asyncio.sleep) -> Middleware:
+def outbound(cards: Cards, recorder: Recorder | None = None, *, sleep: Sleep = asyncio.sleep) -> Middleware:
+    """Notes `resumed`, and why, where a task was asked for again: `agent_broke_off`, `ended early`, `not over`."""
     threads = Threads()
 
     async def middleware(call: Call, forward: Handler) -> Reply:
@@ -32,7 +34,11 @@ def outbound(cards: Cards, *, sleep: Sleep = asyncio.sleep) -> Middleware:
         def ended(answer: Answer) -> None:
             threads.keep(call, value, answer.text, answer.waits)
 
-        run = Run(call, forward, threads.find(call, value), ended=ended, sleep=sleep)
+        def note(why: str) -> None:
+            if recorder is not None:
+                recorder.note(call, "resumed", why)
+
+        run = Run(call, forward, threads.find(call, value), ended=ended, note=note, sleep=sleep)
         try:
             reply = await run.begin(cards)
         except BaseException as error:

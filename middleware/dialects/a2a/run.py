@@ -28,10 +28,20 @@ class Run:
     """`begin()` asks; `frames()` is the answer as the events of a stream; `close()` lets go, whatever came."""
 
     def __init__(
-        self, call: Call, forward: Handler, place: Place, *, ended: Callable[[Answer], None], sleep: Sleep
+        self,
+        call: Call,
+        forward: Handler,
+        place: Place,
+        *,
+        ended: Callable[[Answer], None],
+        note: Callable[[str], None],
+        sleep: Sleep,
     ) -> None:
-        """`place` is where the conversation goes on; `ended` is told of an answer that came to its end."""
-        self._call, self._forward, self._ended, self._sleep = call, forward, ended, sleep
+        """`place` is where the conversation goes on; `ended` is told of an answer that came to its end, `note` of
+        one that was asked for again, and why.
+        """
+        self._call, self._forward, self._sleep = call, forward, sleep
+        self._ended, self._note = ended, note
         self._place = place
         self._line: Line
         self._reply: Reply | None = None
@@ -123,6 +133,7 @@ class Run:
             return
         if not answer.place.task:
             raise broken or Refusal(502, "truncated", detail="The agent's stream ended before its task did.")
+        self._note(broken.code if broken else "ended early" if streamed else "not over")
         asking = Again(answer, self._again, self._line.tongue, sleep=self._sleep)
         async with closing(asking.until_it_is_over(streamed, broken)) as resumed:
             async for events in resumed:
