@@ -31,7 +31,7 @@ class AgentBlock(Group):
         "where it is; the app that `run` starts finds the egress door's address in each. For agent `default`, "
         "`AGENT_APP_URL` is always one of them.",
     )
-    kind: KindName = setting("responses", "What it speaks.")
+    kind: KindName = setting("responses", "What it speaks; `auto` asks it, once.")
     auth: Annotated[Literal["auto", "app", "user", "static", "oauth", "none"], Lower] = setting(
         "auto",
         "Whose credential it gets: the app's, the user's own, the one in `TOKEN`, one that `TOKEN_ENDPOINT` "

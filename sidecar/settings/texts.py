@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from middleware.dialects.spoken import KINDS
 from policies import discovery
 from policies.secret import Secret
 from sidecar.settings.kinds import Accepts, grammar, reads
@@ -82,7 +83,7 @@ WorkspaceHost = Annotated[
 KindName = Annotated[
     str,
     reads(grammar(r"[a-z][a-z0-9-]{0,62}", "kind", fold=True)),
-    Accepts("`responses`, or the name of an installed dialect"),
+    Accepts(", ".join(f"`{kind}`" for kind in sorted(KINDS)) + ", `auto`, or an installed dialect's name"),
 ]
 Suffix = Annotated[
     str,

@@ -120,7 +120,7 @@ ANYTHING = st.recursive(
             max_size=4,
         )
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
 
 

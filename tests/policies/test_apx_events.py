@@ -181,7 +181,7 @@ PAYLOAD = st.recursive(
             max_size=4,
         )
     ),
-    max_leaves=8,
+    max_leaves=4,
 )
 NAME = st.none() | st.sampled_from(
     [START[0], "output_text.delta", DONE[0], "tool.trace", "custom_outputs", "error", "span.start", "message"]
@@ -189,7 +189,7 @@ NAME = st.none() | st.sampled_from(
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.lists(st.tuples(NAME, PAYLOAD), max_size=8))
+@given(st.lists(st.tuples(NAME, PAYLOAD), max_size=5))
 def test_whatever_an_agent_sends_is_told_or_refused(events: list[tuple[str | None, Any]]) -> None:
     try:
         out = told(*events)
