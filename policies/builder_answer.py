@@ -73,8 +73,7 @@ class Answer:
     # --- what is heard ---------------------------------------------------------------------------------------
 
     def _say(self, text: str) -> list[Value]:
-        key = str(self._part)
-        return self._output.say(key, self._output.said(key) + text)
+        return self._output.add(str(self._part), text)
 
     def _delta(self, event: Value) -> list[Value]:
         self._pieces = True

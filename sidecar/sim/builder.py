@@ -112,7 +112,8 @@ class Builder:
         return pages.json_of_agent(200, {"status": "healthy"})
 
     async def _projects(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
-        own = [one for one in self.projects.values() if one["user_email"] == self.user(visit)]
+        user = self.user(visit)
+        own = [one for one in self.projects.values() if one["user_email"] == user]
         return pages.json_of_agent(200, own[::-1])
 
     async def _new_project(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:

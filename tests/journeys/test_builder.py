@@ -463,3 +463,13 @@ async def test_who_has_the_id_of_a_run_is_asked_nothing_more(start: Start) -> No
         answer = await stranger.post(f"{agent.url}/api/stream_progress/{agent.last.ident}", json={})
         assert answer.status == 200
         await answer.read()
+
+
+async def test_a_caller_who_speaks_a2a_reaches_it_as_any_other(start: Start) -> None:
+    async with talking(start) as (agent, sidecar):
+        message = {"messageId": "m1", "role": "user", "parts": [{"kind": "text", "text": "hello windows"}]}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}
+        answer = await sidecar.http.post(f"{sidecar.egress}/api/agents/default", json=body)
+        result = (await answer.json())["result"]
+        assert result["artifacts"][0]["parts"][0]["text"] == "You said: hello windows"
+        assert agent.last.ident not in json.dumps(result)
