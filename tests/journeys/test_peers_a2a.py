@@ -12,6 +12,7 @@ from journeys.conftest import Running, Start, said
 from needs import need
 from peers import a2a_peer
 from peers.frames import events
+from peers.running import OpenAI
 
 from middleware.dialects.a2a import again
 from sidecar import sim
@@ -109,6 +110,24 @@ async def test_who_leaves_has_the_real_servers_task_canceled(
         await sidecar.app.edge.idle.wait()
     call = (await sidecar.calls())[0]
     assert (call["outcome"], call["attempts"]) == ("caller_left", 3)  # card, question, cancel
+
+
+@both
+async def test_the_openai_client_hears_a_real_agent_whole_and_in_pieces(
+    start: Start, servers: dict[str, str], openai_client: OpenAI, version: str
+) -> None:
+    """It reads every event into types of its own: thoughts, messages, and how they end."""
+    sidecar = await before(start, servers[version])
+    told, error = await openai_client.asks(sidecar.egress, "hello", stream=True)
+    assert error is None
+    assert [event["delta"] for event in told if event["type"] == "response.output_text.delta"] == [
+        "Echo:",
+        " hello",
+    ]
+    assert [item["type"] for item in told[-1]["response"]["output"]] == ["reasoning", "message"]
+    whole, error = await openai_client.asks(sidecar.egress, "ask")
+    assert (error, text(whole[0])) == (None, "Which city?")
+    assert whole[0]["incomplete_details"] == {"reason": "input_required"}
 
 
 # --- a real client through the prefix ----------------------------------------------------------------------
