@@ -142,11 +142,11 @@ class Asking:
     async def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
         """The body in pieces. Refusal 408 where the next one does not come in time, 400 where it is no HTTP."""
         go_on(request)
-        deadline = Deadline(asyncio.current_task(), "body_timeout")
+        deadline, clock = Deadline(asyncio.current_task(), "body_timeout"), asyncio.get_running_loop().time
         self.sweep.items.add(deadline)
         try:
             while True:
-                deadline.at = asyncio.get_running_loop().time() + self.body_timeout
+                deadline.at = clock() + self.body_timeout
                 chunk = await request.content.readany()
                 deadline.at = NEVER  # whoever takes it may take his time
                 if not chunk:
