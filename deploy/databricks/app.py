@@ -8,6 +8,7 @@ PROFILE   a profile of the CLI; without it the CLI decides
 CONFIRM   the app's name once more, for destroy
 """
 
+import hashlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ ROOT = HERE.parents[1]
 STAGED = HERE / "staged"
 OLDEST = (0, 295, 0)  # the first CLI that knows resources of type app
 LEFT_OUT = shutil.ignore_patterns(
-    "node_modules", ".venv", "__pycache__", ".git", ".env", ".env.*", ".databricks", "*.lock"
+    "node_modules", ".venv", "__pycache__", ".git", ".env", ".env.*", ".databricks"
 )
 UP = {"RUNNING"}
 
@@ -115,7 +116,9 @@ def stage(source: str) -> None:
     own = STAGED / "requirements.txt"
     lines = own.read_text().splitlines() if own.is_file() else []
     theirs = [line for line in lines if not re.match(r"(\./)?agent[_-]sidecar", line)]
-    own.write_text("\n".join([f"./{wheels[-1].name}", *theirs]) + "\n")
+    hashed = any("--hash=" in line for line in theirs)  # then every line must have one
+    mark = f" --hash=sha256:{hashlib.sha256(wheels[-1].read_bytes()).hexdigest()}" if hashed else ""
+    own.write_text("\n".join([f"./{wheels[-1].name}{mark}", *theirs]) + "\n")
 
 
 # --- the CLI ------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """`make deploy` and its sisters, with a stand-in for the Databricks CLI that records what it is asked."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -117,6 +118,21 @@ def test_what_is_deployed_is_the_app_with_the_wheel_named_first(workspace: Works
         *("bundle", "validate", "--target", "prod", "--var", "name=mine", "--var", "agent=weather"),
         *("--profile", "work"),
     ]
+
+
+def test_where_every_line_has_a_hash_the_wheels_has_one_too(workspace: Workspace, tmp_path: Path) -> None:
+    source = tmp_path / "mine"
+    source.mkdir()
+    shutil.copy(workspace.deploy / "layouts/python/app.yaml", source)
+    pinned = f"fastapi==0.165.0 --hash=sha256:{'0' * 64}"
+    (source / "requirements.txt").write_text(f"{pinned}\n")
+    (source / "requirements.lock").write_text("")
+    assert workspace.runs("deploy", AGENT="weather", SOURCE=str(source)).returncode == 0
+    first, *rest = (workspace.deploy / "staged/requirements.txt").read_text().splitlines()
+    wheel = (workspace.folder / "dist/agent_sidecar-0.1.0-py3-none-any.whl").read_bytes()
+    assert first.endswith(f".whl --hash=sha256:{hashlib.sha256(wheel).hexdigest()}")
+    assert rest == [pinned]
+    assert (workspace.deploy / "staged/requirements.lock").exists()
 
 
 @pytest.mark.parametrize(
