@@ -77,7 +77,8 @@ REQUEST: Final = (
         "no",
         "no",
         "Read into the caller where the door believes them, and taken out in any spelling. What a trusted "
-        "agent is told (`x-forwarded-access-token`, `x-app-user-email`) is written by `credentials`.",
+        "agent is told (`x-forwarded-access-token`, `x-app-user-email`) is written by `credentials`; a `builder` "
+        "is told `x-forwarded-email` too.",
     ),
     Row(
         ("authorization",),
