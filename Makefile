@@ -5,6 +5,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
 FUZZ ?= 20
+# A file of tests per processor, on four of them at most; the first worker that hangs ends the run.
+PARALLEL = -n logical --maxprocesses=4 --dist=loadfile --max-worker-restart=0
 PEERS = .peers/made .peers-deploy/made .peers-mcp/made .peers-a2a/made .peers-a2a-0.3/made
 
 say = @printf '· %s\n' '$(1)'
@@ -21,7 +23,7 @@ demo: .venv/made ## chat in a browser with embedded agents, no account needed
 	@exec .venv/bin/sidecar demo $(ARGS)
 
 test: .venv/dev $(if $(CI),$(PEERS) verify,askpeers) ## everything; with CI=1 also what check verifies; T=<path> for a part
-	@$(PY) -m pytest $(T)
+	@$(PY) -m pytest $(or $(T),$(PARALLEL))
 
 check: verify test ## format, lint, types, import laws, generated pages; then the tests
 
