@@ -127,8 +127,19 @@ def always(answer: bytes) -> Behaviour:
     return behaviour
 
 
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
     """Until this holds; it is looked at in every turn of the loop."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+async def still(number: Callable[[], int], seconds: float = 20.0) -> int:
+    """The number, when it has not changed for twenty looks in a row: whoever changes it is held back."""
+    last, looks = number(), 0
+    async with asyncio.timeout(seconds):
+        while looks < 20:
+            await asyncio.sleep(0.005)
+            now = number()
+            last, looks = now, looks + 1 if now == last else 0
+    return last

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,9 @@ Certified = Callable[..., Signed]
 
 @pytest.fixture(scope="session")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
-    """`certified(HERE, days=30, by=authority)`; without `by` it has signed itself."""
+    """`certified(HERE, days=30, by=authority)`; without `by` it has signed itself. Each is made once."""
     folder = tmp_path_factory.mktemp("certificates")
-    return lambda name=HERE, **more: made(folder, name, **more)
+    return cache(lambda name=HERE, **more: made(folder, name, **more))
 
 
 @pytest.fixture(scope="session")
