@@ -24,8 +24,10 @@ from sidecar import sim
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 SETTLES: Final = 120.0  # seconds in which memory may grow
+WINDOW: Final = 30.0  # seconds, of which the least is looked at
 GROWTH: Final = 1.0  # MiB from then on
-MOST: Final = 300  # calls at once
+MOST: Final = 64  # calls at once; where the machine is busy, they become fewer a second
+PATIENCE: Final = 30  # seconds
 SAID_EVERY: Final = 30.0
 ALARMS: Final = (
     "unclosed",
@@ -123,12 +125,18 @@ class Soak:
                 self.wrong.append(f"it said: {line.strip()}")
 
     def growth(self) -> float | None:
-        """MiB by which memory grew once it had settled, on the line that fits best; None where there was no time."""
-        settled = [one for one in self.memory if one[0] >= SETTLES]
-        if not settled or settled[-1][0] - SETTLES < SETTLES / 2:
+        """MiB by which memory grew once it had settled, on the line that fits best; None where there was no time.
+
+        The least of each half minute is looked at: what calls in flight take is given back.
+        """
+        windows: dict[int, tuple[float, float]] = {}
+        for at, size in self.memory:
+            if at >= SETTLES and size <= windows.setdefault(int(at / WINDOW), (at, size))[1]:
+                windows[int(at / WINDOW)] = at, size
+        times, sizes = [at for at, _ in windows.values()], [size for _, size in windows.values()]
+        if len(times) < 3:
             return None
-        slope = statistics.linear_regression(*zip(*settled, strict=True)).slope
-        return slope * (settled[-1][0] - settled[0][0])
+        return statistics.linear_regression(times, sizes).slope * (times[-1] - times[0])
 
     # --- what it goes through -----------------------------------------------------------------------------
 
@@ -149,7 +157,7 @@ class Soak:
         agent = self.dice.choice(self.agents) if spoilt else "default"
         door = self.dice.choice([f"{self.process.doors['front']}/api/chat/{agent}", self.egress(agent)])
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 match fate.caller:
                     case "stalls":
                         end = await self.stall()
@@ -165,7 +173,7 @@ class Soak:
                 self.wrong.append(f"{name}: {error!r}")
         except TimeoutError:
             end = "never answered"
-            self.wrong.append(f"{name} at {agent}: no answer within 20 s")
+            self.wrong.append(f"{name} at {agent}: no answer within {PATIENCE} s")
         self.ended[f"{name}: {end}" if agent == "default" else f"through {agent}: {end}"] += 1
 
     def egress(self, agent: str) -> str:
@@ -238,7 +246,7 @@ class Soak:
             b"POST /agents/torrent/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             b'Content-Type: application/json\r\nContent-Length: 26\r\n\r\n{"input":[],"stream":true}',
         )
-        await asyncio.sleep(5)  # until all buffers are full, and longer than it may
+        await asyncio.sleep(8)  # until all buffers are full, and longer than it may
         with suppress(ConnectionError):
             while await loop.sock_recv(raw, 1 << 20):
                 pass
