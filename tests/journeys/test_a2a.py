@@ -286,13 +286,35 @@ async def test_an_answer_that_is_complete_is_not_canceled(start: Start) -> None:
 # --- cards -------------------------------------------------------------------------------------------------
 
 
-async def test_2_9_5_a_card_is_read_once_for_many_calls_and_again_when_it_is_stale(start: Start) -> None:
+async def test_2_9_5_a_card_is_read_once_for_many_calls(start: Start) -> None:
     async with talking(start) as (agent, sidecar):
         await asyncio.gather(*(whole(sidecar, said(str(n))) for n in range(5)))
         assert agent.cards == 1
-        agent.version = "1.0"  # it was replaced by another: its old methods are gone
-        status, answer = await whole(sidecar, said("hello"))
-        assert (status, text(answer), agent.cards) == (200, "Echo: hello", 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [("0.3", "1.0"), ("1.0", "0.3")])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_2_9_5_a_card_is_read_again_when_the_agent_turns_out_to_be_another(
+    start: Start, before: str, after: str, stream: bool
+) -> None:
+    async with talking(start, before) as (agent, sidecar):
+        await whole(sidecar, said("hello"))
+        agent.version = after  # its old methods are gone
+        if stream:
+            assert await hook.shown(await sidecar.chat(said("hello"))) == ["Echo:", " hello"]
+        else:
+            assert text((await whole(sidecar, said("hello")))[1]) == "Echo: hello"
+        assert agent.cards == 2
+
+
+async def test_an_agent_that_is_said_to_stream_is_asked_to_whatever_its_card_says_until_it_refuses(
+    start: Start,
+) -> None:
+    environ = {"SIDECAR_AGENTS__DEFAULT__STREAMING": "on"}
+    async with talking(start, environ=environ, streams=False) as (agent, sidecar):
+        for _ in range(2):
+            assert "".join(await hook.shown(await sidecar.chat(said("hi")))) == "Echo: hi"
+        assert asked(agent) == ["message/stream", "message/send", "message/send"]
 
 
 @versions

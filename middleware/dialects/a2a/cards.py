@@ -37,12 +37,15 @@ class Line(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What an agent's card says of how to call it. `streams` is None where there is no card."""
+    """What an agent's card says of how to call it. `streams` is None where there is no card; `refused`: it was asked
+    to, and did not.
+    """
 
     lines: tuple[Line, ...]
     streams: bool | None
     etag: str = ""
     until: float = 0.0
+    refused: bool = False
 
     def line(self, tongue: Tongue | None = None) -> Line:
         """The endpoint for this version where there is one, else the preferred one."""
@@ -82,10 +85,12 @@ class Cards:
     def forget(self, agent: Agent) -> None:
         self._known.pop(_key(agent), None)
 
-    def streams_not(self, agent: Agent) -> None:
+    def streams_not(self, agent: Agent, known: Known) -> Known:
         """It said that it streams, or nothing, and does not."""
-        if known := self._known.get(_key(agent)):
-            self._known[_key(agent)] = known._replace(streams=False)
+        known = known._replace(streams=False, refused=True)
+        if _key(agent) in self._known:
+            self._known[_key(agent)] = known
+        return known
 
     def _keep(self, key: Key, known: Known) -> None:
         self._known.pop(key, None)

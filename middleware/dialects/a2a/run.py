@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -56,10 +56,9 @@ class Run:
     async def begin(self, cards: Cards) -> Reply:
         """The reply that holds the answer's beginning; whoever finds it not `readable` hands it on."""
         call, once = self._call, self._call.agent.replay == "never"
-        known = await cards.of(call, self._forward)
-        tries = 0
+        known, read_anew = await cards.of(call, self._forward), False
         while True:
-            self._line, tries = known.line(), tries + 1
+            self._line = known.line()
             streams = bool(call.wants_stream) and _streams(call, known)
             reply = await self._ask(streams)
             if not readable(reply):
@@ -73,18 +72,19 @@ class Run:
                 return reply
             except StopAsyncIteration:
                 raise Refusal(502, "truncated", detail="The agent's stream ended before it began.") from None
-            except Told as told:
+            except Told as told:  # nothing ran: each of these is another question, and asked once
                 await self._let_go("agent_error")
-                if once or tries > 3:
+                if once:
                     raise errors.refusal(told.document) from None
-                if streams and told.code in errors.NO_STREAM:
-                    cards.streams_not(call.agent)
-                    known = known._replace(streams=False)
-                elif self._place.task and told.code in errors.STALE_TASK:
+                if self._place.task and told.code in errors.STALE_TASK and not _may_not_stream(told, streams):
                     self._place = self._place._replace(task="")
-                elif tries == 1 and told.code in errors.STALE_CARD:
+                elif told.code in errors.STALE_CARD and not read_anew:
                     cards.forget(call.agent)
-                    known = await cards.of(call, self._forward)
+                    known, read_anew = await cards.of(call, self._forward), True
+                    if known.line() == self._line and _may_not_stream(told, streams):
+                        known = cards.streams_not(call.agent, known)
+                elif _may_not_stream(told, streams):
+                    known = cards.streams_not(call.agent, known)
                 else:
                     raise errors.refusal(told.document) from None
 
@@ -164,6 +164,9 @@ class Run:
 
     async def _let_go(self, ending: Ending) -> None:
         reply, self._reply = self._reply, None
+        found, self._results = self._results, None
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()
         if reply is not None:
             await reply.close(ending)
 
@@ -183,8 +186,13 @@ class Run:
             pass
 
 
+def _may_not_stream(told: Told, asked: bool) -> bool:
+    """Whether an agent that was asked to stream may mean that it does not."""
+    return asked and told.code in errors.NO_STREAM
+
+
 def _streams(call: Call, known: Known) -> bool:
-    return known.streams is not False or call.agent.streaming == "on"
+    return known.streams is not False or (call.agent.streaming == "on" and not known.refused)
 
 
 def _framed(events: list[Value]) -> bytes:
