@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from policies.json_exact import dumps
 from policies.loose import Value
+from policies.refusal import Refusal
 
 OVERLAP: Final = 1.0  # seconds
 KEPT: Final = 10_000  # events that are known again
@@ -38,8 +39,12 @@ class Cursor:
         return min(self._at, max(self._at - OVERLAP, self._lowest))
 
     def fresh(self, event: Value) -> bool:
-        """Whether this event is heard for the first time. ValueError where it is nested too deeply to be known."""
-        key = hash(dumps(event))
+        """Whether this event is heard for the first time. Refusal where it is nested too deeply to be known again."""
+        try:
+            key = hash(dumps(event))
+        except ValueError:
+            detail = "The agent's event is nested too deeply."
+            raise Refusal(502, "agent_protocol_error", detail=detail) from None
         if self._due[key] > 0:
             self._due[key] -= 1
             return False

@@ -7,6 +7,7 @@ from policies import answers
 from policies.agent import Agent
 from policies.builder_answer import ENDED
 from policies.builder_cursor import tells
+from policies.decoding import is_plain
 from policies.loose import Value, dicts, member, text, word
 from policies.refusal import Refusal
 
@@ -55,10 +56,11 @@ def again(refusal: Refusal) -> bool:
     return refusal.code in LOST or refusal.agent_status in PASSING or (refusal.agent_status or 0) >= 500
 
 
-def judged(agent: Agent, status: int, content_type: str, said: str) -> Refusal | None:
+def judged(agent: Agent, status: int, content_type: str, coding: str, said: str) -> Refusal | None:
     """What an answer to `stream_progress` is instead of a window; None where it is one."""
     if status == 200 and answers.is_sse(content_type):
-        return None
+        detail = "The agent compresses its event stream, although it was asked not to."
+        return None if is_plain(coding) else Refusal(502, "agent_protocol_error", detail=detail)
     told = answers.refused(agent, status, content_type, said)
     if told:
         return told

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.builder_cursor import OVERLAP, Cursor, pause
+from policies.refusal import Refusal
 
 
 def event(stamp: float, text: str = "a") -> dict[str, object]:
@@ -70,6 +71,15 @@ def test_a_stamp_that_is_no_number_is_none(stamp: object) -> None:
     cursor.moved(stamp)
     assert cursor.fresh({"type": "text", "_cursor": stamp})
     assert cursor.ask() is None
+
+
+def test_an_event_that_is_nested_too_deeply_is_refused_and_breaks_nothing() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Refusal) as refused:
+        Cursor().fresh({"type": "tool_use", "tool_input": deep})
+    assert refused.value.code == "agent_protocol_error"
 
 
 def test_lost_windows_are_asked_for_again_ever_later() -> None:

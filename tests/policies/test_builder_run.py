@@ -27,13 +27,16 @@ SSE = "text/event-stream"
     ],
 )
 def test_what_stands_in_a_windows_place(status: int, kind: str, code: str, again: bool) -> None:
-    refusal = policy.judged(AGENT, status, kind, "")
+    refusal = policy.judged(AGENT, status, kind, "", "")
     assert refusal is not None
     assert (refusal.code, policy.again(refusal)) == (code, again)
 
 
 def test_an_event_stream_is_a_window() -> None:
-    assert policy.judged(AGENT, 200, f"{SSE}; charset=utf-8", "") is None
+    assert policy.judged(AGENT, 200, f"{SSE}; charset=utf-8", "identity", "") is None
+    compressed = policy.judged(AGENT, 200, SSE, "gzip", "")
+    assert compressed is not None
+    assert compressed.code == "agent_protocol_error"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Body, Call, Handler, Headers, Reply
 from policies.answers import is_json
+from policies.decoding import decoded
 from policies.json_exact import dumps, loads
 from policies.loose import word
 from policies.refusal import Refusal
@@ -63,7 +64,7 @@ async def document(reply: Reply) -> Any:
         raise Answered(reply._replace(body=body))
     await reply.close("ok")
     try:
-        return loads(body.raw)
+        return loads(decoded(body.raw, reply.headers.get("Content-Encoding", "")))
     except ValueError as error:
         detail = f"The agent's JSON cannot be read: {error}."
         raise Refusal(502, "agent_protocol_error", detail=detail) from None

@@ -19,9 +19,7 @@ from policies.loose import Value
 from policies.refusal import Refusal
 
 TRIES: Final = 5  # in a row that bring nothing
-QUIET: Final = (
-    20  # windows in a row that end in order and bring nothing: a live builder says every 15 s that it lives
-)
+QUIET: Final = 20  # windows in a row that end in order and bring nothing, not even a sign of life
 PARTING: Final = 1.0  # seconds for what may follow the end
 END: Final = "stream.completed"
 
@@ -33,8 +31,8 @@ async def events(
 ) -> AsyncIterator[Value]:
     """The run's events up to its end, each once and in order; `keepalive` as it comes.
 
-    Refusal: 502 `truncated` or what broke the last of the windows, after five tries; `agent_run_lost` where the
-    agent has forgotten the run and kept no answer.
+    Refusal: what broke the last of the windows, after five tries; `agent_run_lost` where the agent has forgotten
+    the run and kept no answer.
     """
     tries = quiet = 0
     recalled = False
@@ -79,8 +77,8 @@ async def _window(call: Call, reply: Reply, cursor: Cursor) -> AsyncIterator[Val
     """What one window brings that is new. Returns where it ended in order; Refusal where it is none, or is cut."""
     try:
         said = reply.body.raw[:4096].decode("utf-8", "replace") if isinstance(reply.body, Body) else ""
-        kind = reply.headers.get("Content-Type", "")
-        if refusal := policy.judged(call.agent, reply.status, kind, said):
+        kind, coding = (reply.headers.get(f"Content-{name}", "") for name in ("Type", "Encoding"))
+        if refusal := policy.judged(call.agent, reply.status, kind, coding, said):
             raise refusal
         async with closing(_read(reply)) as read:
             async for event in read:
