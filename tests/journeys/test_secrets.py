@@ -33,6 +33,7 @@ HURRIED: Final = {
     "SIDECAR_COMMIT_AFTER": "100ms",
     "SIDECAR_WRITE_TIMEOUT": "500ms",
     "SIDECAR_BODY_TIMEOUT": "500ms",
+    "SIDECAR_HEAD_TIMEOUT": "500ms",
     "SIDECAR_WAITING": "1",
     "SIDECAR_MAX_BODY": "512KiB",
     "SIDECAR_MAX_ANSWER": "200KiB",
@@ -96,6 +97,12 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         talk.ask(
             "front", "/api/chat/shaped", {"messages": [{"role": "user", "content": [{"type": "video"}]}]}
         ),
+        *(
+            talk.ask("front", "/api/chat/apx", said("whispered", custom_inputs=given))
+            for given in ({"instructions": "canary"}, {"user_token": "canary"})
+        ),
+        talk.chat("whispered", "tools"),
+        talk.ask("egress", f"/~{KEY}/agents/tools/mcp", {"canary": 1}, mcp_session_id="canary"),
         talk.ask("front", "/api/chat", HELLO, sec_fetch_site="cross-site", origin="https://evil.example.org"),
         talk.ask("front", "/canary-path", method="GET"),
         talk.ask("egress", f"/~{KEY}/canary-path", HELLO),
@@ -109,6 +116,7 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         talk.raw("front", "POST /api/chat HTTP/1.1\r\nHost: evil.example.org\r\nCARRIED\r\n\r\n"),
         talk.raw("front", "POST /api/chat HTTP/1.1\r\nHost: HOST\r\nCARRIED\r\nX-A: canary\x07\r\n\r\n"),
         talk.raw("front", "GET /canary\r\nCARRIED\r\n\r\n"),
+        talk.raw("front", "GET /canary HTTP/1.1\r\nHost: HOST\r\nCARRIED\r\n"),
         talk.raw("front", f"POST /api/chat {head}Content-Length: 99\r\n\r\n{{canary"),
         talk.raw("egress", f"PUT /agents/default/x {head}Expect: canary\r\nContent-Length: 2\r\n\r\n{{}}"),
         talk.raw("front", f"GET /{'canary' * 4000} {head}\r\n"),
@@ -155,6 +163,8 @@ async def test_o01_no_secret_comes_out_of_any_sink_on_any_path(
                 dns={"URL": "https://nowhere.invalid", "AUTH": "static", "TOKEN": "canary-static"},
                 loop={"URL": f"http://127.0.0.1:{egress}/agents/loop"},
                 deaf={"URL": deaf, "REPLAY": "never"},
+                apx={"URL": agent.url, "KIND": "apx"},
+                tools={"URL": agent.url, "KIND": "mcp"},
             ),
         )
         async with heard.hearing(one) as talk:
