@@ -3,7 +3,7 @@
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from policies import answers
+from policies import answers, hints
 from policies.agent import Agent
 from policies.builder_answer import ENDED
 from policies.builder_cursor import tells
@@ -71,13 +71,8 @@ def judged(agent: Agent, status: int, content_type: str, coding: str, said: str)
 
 
 def lost(agent: Agent) -> Refusal:
-    return Refusal(
-        502,
-        "agent_run_lost",
-        detail=f"Agent {agent.name!r} no longer knows the run, and its conversation has no answer.",
-        hint="It was restarted, or runs in several processes without a database. Ask again.",
-        agent_status=404,
-    )
+    detail, hint = hints.explain("agent_run_lost", agent=agent, status=404)
+    return Refusal(502, "agent_run_lost", detail=detail, hint=hint, agent_status=404)
 
 
 def execution(told: Any, ident: str) -> Kept | None:

@@ -141,6 +141,13 @@ CAUSES: Final[dict[str, tuple[Cause, ...]]] = {
         Cause(hosted, "{Agent} at {host} reported an error inside its answer.", LOGS),
         Cause(always, "{Agent} at {host} reported an error inside its answer.", OWN_LOG),
     ),
+    "agent_run_lost": (
+        Cause(
+            always,
+            "{Agent} at {host} no longer knows the run, and its conversation has no answer.",
+            "It was restarted, or runs in several processes without a database. Ask again.",
+        ),
+    ),
     "agent_broke_off": (
         Cause(
             hosted,
