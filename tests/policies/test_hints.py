@@ -134,6 +134,7 @@ CASES = [
     Case("agent_failed", "with 500", "x-request-id", LOCAL, 500),
     Case("agent_error", "inside its answer", "databricks apps logs weather`", APP),
     Case("agent_error", "inside its answer", "own log", LOCAL),
+    Case("agent_run_lost", "no longer knows the run", "Ask again", LOCAL),
     Case("agent_broke_off", "platform's limit", "60, 120 and 300", APP),
     Case("agent_broke_off", "127.0.0.1:8001 broke off", "own log", LOCAL),
     Case("truncated", "without its closing mark", "its log", LOCAL),
