@@ -144,6 +144,26 @@ async def test_a_responses_agent_answers_a_message_with_a_task(start: Start, age
     assert agent.last.target == "/invocations"
 
 
+@pytest.mark.parametrize("ident", ["", -1, 2**80, 1.5, None])
+@pytest.mark.parametrize("method", ["message/send", "message/stream"])
+async def test_an_id_of_any_legal_type_comes_back_from_us(
+    start: Start, agent: sim.Agent, ident: Any, method: str
+) -> None:
+    sidecar = await start(agent.url)
+    answer = await sidecar.call(rpc(method, message("hello"), ident), "/api/agents/default")
+    told = events(await answer.read()) if method == "message/stream" else [await answer.json()]
+    assert {(one["id"], type(one["id"])) for one in told} == {(ident, type(ident))}
+
+
+async def test_data_nested_as_deep_as_a_body_may_be_is_answered(start: Start, agent: sim.Agent) -> None:
+    sidecar = await start(agent.url)
+    deep: Any = {}
+    for _ in range(190):
+        deep = {"d": deep}
+    asked = rpc("message/send", {"message": {"role": "user", "parts": [{"kind": "data", "data": deep}]}})
+    assert (await asks(sidecar, asked))["result"]["status"] == {"state": "completed"}
+
+
 async def test_the_same_in_1_0(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url)
     answer = await asks(sidecar, rpc("SendMessage", message("hello", new=True)), **NEW)

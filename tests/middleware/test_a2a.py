@@ -405,3 +405,31 @@ async def test_any_other_relay_to_such_an_agent_is_left_alone() -> None:
     await tongue.relay(asked, forward)
     await tongue.outbound(asked, forward)
     assert seen == [asked, asked]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_that_is_nested_too_deeply_is_refused_or_has_failed(stream: bool) -> None:
+    """It can be read, and what is put around it is too much to be written."""
+    deep = '{"type":"chart","d":' * 1_000 + "1" + "}" * 1_000
+
+    async def forward(call: Call) -> Reply:
+        if stream:
+            done = f'{{"type":"response.output_item.done","item":{deep}}}'
+            return Reply(200, SSE, Told([f"data: {done}\n\ndata: [DONE]\n\n".encode()]))
+        return Reply(200, JSON, Body(f'{{"output":[{deep}]}}'.encode()))
+
+    message = {"role": "user", "parts": [{"text": "x"}]}
+    asked = json.dumps(
+        {"id": 1, "method": f"message/{'stream' if stream else 'send'}", "params": {"message": message}}
+    )
+    one = call()._replace(
+        dialect="a2a", agent=AGENT._replace(kind="responses"), body=Body(asked.encode()), wants_stream=stream
+    )
+    if stream:
+        reply = await a2a().inbound(one, forward)
+        assert not isinstance(reply.body, Body)
+        told = b"".join([chunk async for chunk in reply.body.chunks()])
+        assert b'"final":true' in told
+    else:
+        with pytest.raises(Refusal, match="agent_protocol_error"):
+            await a2a().inbound(one, forward)

@@ -17,6 +17,7 @@ from policies import a2a, answers, errors, jsonrpc
 from policies.a2a import NEW, OLD, Tongue
 from policies.a2a_message import Asked, chat
 from policies.a2a_telling import Task
+from policies.json_exact import dumps
 from policies.jsonrpc import Request, Wrong
 from policies.loose import Value
 from policies.refusal import Refusal
@@ -106,7 +107,10 @@ async def _streamed(call: Call, asked: Request, tongue: Tongue, forward: Handler
 
 async def _frames(stream: Stream, task: Task, ident: Any, watch: Judged) -> AsyncIterator[bytes]:
     def framed(result: Value) -> bytes:
-        return frame(jsonrpc.result(ident, result))
+        try:
+            return frame(jsonrpc.result(ident, result))
+        except ValueError:
+            raise too_deep() from None
 
     yield framed(task.begin())
     try:
@@ -169,4 +173,13 @@ def _opened(reply: Reply) -> Any:
 
 
 def _whole(told: Any) -> Reply:
-    return Reply(204, headers(), Body(b"")) if told is None else Reply(200, JSON, Body(value=told))
+    if told is None:
+        return Reply(204, headers(), Body(b""))
+    try:
+        return Reply(200, JSON, Body(dumps(told), value=told))
+    except ValueError:
+        raise too_deep() from None
+
+
+def too_deep() -> Refusal:
+    return Refusal(502, "agent_protocol_error", detail="The agent's JSON is nested too deeply.")
