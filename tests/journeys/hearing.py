@@ -56,7 +56,7 @@ class Heard:
             with suppress(ProcessLookupError):
                 one.signal(signal.SIGINT)
                 one.signal(signal.SIGTERM)  # a second one, of another kind lest they be taken for one
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 text = await out + await self._all_of(one.process.stderr)
             self.sink("output", one.said + text)
         finally:
@@ -64,7 +64,7 @@ class Heard:
 
     async def end(self, one: Process) -> str:
         """Of a process that ends by itself."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             out, err = await one.process.communicate()
         self.sink("output", text := (out + err).decode())
         return text

@@ -41,7 +41,7 @@ async def up(one: Process, http: aiohttp.ClientSession) -> str:
     """The app's own address, once it answers."""
     await one.ready()
     (url,) = re.findall(r"front .* at (http://\S+)", one.said)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with http.get(f"{one.doors['admin']}/readyz") as ready:
                 if "the app is starting" not in await ready.text():
@@ -49,7 +49,7 @@ async def up(one: Process, http: aiohttp.ClientSession) -> str:
             await asyncio.sleep(0.02)
 
 
-async def ended(one: Process, within: float = 10) -> tuple[int | None, str, str]:
+async def ended(one: Process, within: float = 30) -> tuple[int | None, str, str]:
     """Its exit code, and what was said."""
     out, err = await asyncio.wait_for(one.process.communicate(), within)
     return one.process.returncode, out.decode(), one.said + err.decode()
@@ -67,7 +67,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-async def until_gone(*pids: int, within: float = 5.0) -> None:
+async def until_gone(*pids: int, within: float = 15.0) -> None:
     async with asyncio.timeout(within):
         while not all(map(gone, pids)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)

@@ -111,7 +111,12 @@ def nosy(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     file = tmp_path / "nosy.py"
     file.write_text(NOSY)
     file.chmod(0o600)
+    forget()  # other tests have a plug-in of this name
     yield lambda attribute: f"{file}:{attribute}"
+    forget()
+
+
+def forget() -> None:
     for name in [name for name in sys.modules if name.startswith("_sidecar_plugin_nosy")]:
         del sys.modules[name]
 
