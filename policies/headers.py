@@ -64,7 +64,9 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     """
     named = _nominated(headers) if "connection" in headers else _NONE
     spelled = "\n".join(headers.keys())
-    names = _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
+    names = (
+        _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
+    )
     kept = [(name, value) for name in names for value in headers.getall(name, ())]
     if named:
         kept = [pair for pair in kept if pair[0].lower() not in named]

@@ -28,7 +28,9 @@ LEVEL: Final = {
     else "warning"
     for code, row in OUTCOMES.items()
 }
-PAGES: Final = frozenset({"other", "frontend"})  # of which each shows many: told at `debug` where nothing broke
+PAGES: Final = frozenset(
+    {"other", "frontend"}
+)  # of which each shows many: told at `debug` where nothing broke
 TOGETHER: Final = 64  # calls that have ended are settled at once
 MODE: Final = "x-sidecar-stream"  # the header in which an answer to a chat says how it came about
 

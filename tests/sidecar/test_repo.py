@@ -276,7 +276,9 @@ def test_make_help_names_every_target() -> None:
     assert {name for name in phony[1].split() if f"make {name} " not in said} == {"verify", "askpeers"}
 
 
-def test_ci_installs_what_is_missing_and_runs_the_readmes_test_command_and_the_examples(tmp_path: Path) -> None:
+def test_ci_installs_what_is_missing_and_runs_the_readmes_test_command_and_the_examples(
+    tmp_path: Path,
+) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/run", tmp_path / ".ci/run")
     (tmp_path / ".ci/packages").write_text(
