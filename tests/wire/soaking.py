@@ -141,14 +141,18 @@ class Soak:
     # --- what it goes through -----------------------------------------------------------------------------
 
     async def load(self, seconds: float, rate: float) -> None:
-        """Calls that come one by one, for so long, so many a second."""
+        """Calls that come one by one, for so long, so many a second.
+
+        Until memory has settled they are twice as many: what it must hold at worst is asked of it first.
+        """
         at_once = asyncio.Semaphore(MOST)
         until = time.monotonic() + seconds
         async with asyncio.TaskGroup() as calls:
             while time.monotonic() < until and len(self.wrong) < 20:
                 await at_once.acquire()
                 calls.create_task(self.call()).add_done_callback(lambda _: at_once.release())
-                await asyncio.sleep(self.dice.expovariate(rate))
+                settling = time.monotonic() - self.began < SETTLES
+                await asyncio.sleep(self.dice.expovariate(rate * (2 if settling else 1)))
 
     async def call(self) -> None:
         name = self.dice.choices(list(FATES), [fate.weight for fate in FATES.values()])[0]
