@@ -36,7 +36,7 @@ class Task:
         if not isinstance(value, dict):
             return []
         told = [self._delta(event) for event in self._legible.missing(value)]
-        if value.get("type") in DELTAS:
+        if word(value.get("type")) in DELTAS:
             told.append(self._delta(value))
         elif value.get("type") == "response.output_item.done":
             told += self._shown(member(value, "item"))
@@ -65,7 +65,7 @@ class Task:
         for item in _items(value):
             if said := text(item.get("content")):
                 artifacts.append(self._artifact(parts.said(said, self._tongue), len(artifacts)))
-            elif item.get("type", "message") not in SILENT:
+            elif word(item.get("type", "message")) not in SILENT:
                 artifacts.append(self._artifact(self._data(item), len(artifacts)))
         return self._task(_state(value), artifacts)
 
@@ -79,7 +79,7 @@ class Task:
         return self._update("artifact-update", {"artifact": artifact, "append": known, "lastChunk": False})
 
     def _shown(self, item: Value) -> list[Value]:
-        if item.get("type") in SILENT:
+        if word(item.get("type")) in SILENT:
             return []
         self._artifacts.append("")
         artifact = self._artifact(self._data(item), len(self._artifacts) - 1)

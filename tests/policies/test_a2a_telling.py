@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stray_json import among, scattered
 
 from policies import a2a_card, a2a_errors, cards
 from policies.a2a import NEW, OLD, Tongue, heard, state
@@ -135,18 +136,7 @@ NAMES = [
     "response",
     "error",
 ]
-junk = st.recursive(
-    st.none() | st.integers() | st.text(max_size=6),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(NAMES),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=5,
-)
+junk = scattered(among(), NAMES)
 kinds = st.sampled_from(
     [
         "response.output_text.delta",
