@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stray_json import among, scattered
 
 from policies import a2a, a2a_parts
 from policies.a2a import NEW, OLD
@@ -136,13 +137,7 @@ def test_a_message_that_is_none_is_32602(params: Any) -> None:
 names = (
     "kind text file uri bytes raw url data message role parts type image_url input messages content context"
 )
-junk = st.recursive(
-    st.none() | st.integers() | st.text(max_size=6),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names.split()), inner, max_size=4)
-    ),
-    max_leaves=6,
-)
+junk = scattered(among(), names.split())
 
 
 @given(junk, st.sampled_from([OLD, NEW]))

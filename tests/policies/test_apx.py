@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from stray_json import among, scattered
 
 from policies.apx import PRIVILEGED, concerns, privileged, question
 from policies.refusal import Refusal
@@ -108,19 +109,9 @@ def test_what_has_no_words_is_refused_by_its_index(turn: Any, words: str) -> Non
     assert refused.value.sent == "none"
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                ["role", "content", "type", "text", "input", "messages", "tool_calls", "refusal"]
-            ),
-            inner | st.sampled_from(["user", "text", "input_text", "message"]),
-            max_size=4,
-        )
-    ),
-    max_leaves=6,
+ANYTHING = scattered(
+    among("user", "text", "input_text", "message"),
+    ["role", "content", "type", "text", "input", "messages", "tool_calls", "refusal"],
 )
 
 

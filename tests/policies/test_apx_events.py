@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from stray_json import among, scattered
 
 from middleware.sse import Reader
 from policies.apx_events import Answer
@@ -169,19 +170,8 @@ def test_a_whole_answer_gets_ids_where_it_has_none() -> None:
         assert identified(same, "r1") is same
 
 
-PAYLOAD = st.recursive(
-    st.none() | st.integers() | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["item_id", "text", "delta", "output", "type", "content", "error", "name", "args", "result"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=4,
+PAYLOAD = scattered(
+    among(), ["item_id", "text", "delta", "output", "type", "content", "error", "name", "args", "result"]
 )
 NAME = st.none() | st.sampled_from(
     [START[0], "output_text.delta", DONE[0], "tool.trace", "custom_outputs", "error", "span.start", "message"]

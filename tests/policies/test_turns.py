@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stray_json import scattered
 
 from policies.refusal import Refusal
 from policies.turns import items, messages
@@ -267,11 +268,7 @@ KEYS = [
 KEYS += ["call_id", "output", "refusal", "image_url", "url", "file", "file_id", "file_url"]
 PLAIN = [None, 1, "", "hi", "user", "assistant", "tool", "text", "input_text", "output_text", "function_call"]
 PLAIN += ["function_call_output", "message", "image_url", "input_image", "file", "input_file"]
-TURNS = st.recursive(
-    st.sampled_from(PLAIN),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
-    max_leaves=12,
-)
+TURNS = scattered(lambda random: random.choice(PLAIN), KEYS)
 
 
 @settings(max_examples=1000, deadline=None)
