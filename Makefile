@@ -6,7 +6,7 @@ PY := .venv/bin/python
 LOCK = .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate -p 3.11
 FUZZ ?= 20
 # A file of tests per processor, on four of them at most; the first worker that hangs ends the run.
-PARALLEL = -n logical --maxprocesses=4 --dist=loadfile --max-worker-restart=0
+PARALLEL = -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
 PEERS = .peers/made .peers-deploy/made .peers-mcp/made .peers-a2a/made .peers-a2a-0.3/made
 
 say = @printf '· %s\n' '$(1)'
