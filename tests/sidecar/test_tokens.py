@@ -30,6 +30,7 @@ class Time:
 
     async def sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()
+        seconds = max(seconds, 1e-6)  # less may be lost in rounding, and then no time would ever pass
         self._asleep.append((self.mono + seconds, woken))
         await woken
 
