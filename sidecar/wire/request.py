@@ -26,11 +26,9 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
         fields = [": ".join(field) for field in headers.items() if field[0].lower() not in OURS]
     if "host" not in headers:
         fields.insert(0, f"Host: {authority}")
-    if fields:
-        fields.append("")
-    text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}{framing}\r\n"
-    lines = max(len(fields), 1) + 1 + (framing != "")
-    if text.count("\n") == lines == text.count("\r") and "\0" not in text and " " not in path:
+    said = f"{method}{path}{''.join(fields)}"
+    if "\n" not in said and "\r" not in said and "\0" not in said and " " not in path:
+        text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
         try:
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:  # a lone surrogate that stands for no byte
