@@ -107,6 +107,13 @@ class Connection(RequestHandler):
             transport.write(TOO_SLOW)
             self.force_close()
 
+    def close(self) -> None:
+        """Behind the answer that is being given; at once where none is, which aiohttp leaves open and unheard."""
+        idle = self.awaiting_head
+        super().close()
+        if idle:
+            self.force_close()
+
     # --- who has it ----------------------------------------------------------------------------------------
 
     @property

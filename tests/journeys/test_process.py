@@ -190,3 +190,5 @@ async def _until_refused(http: aiohttp.ClientSession, front: str) -> None:
                     await asyncio.sleep(0.02)
             except aiohttp.ClientConnectorError:
                 return
+            except aiohttp.ClientConnectionError:
+                continue  # it was open at that moment, and nothing had been asked on it

@@ -138,6 +138,26 @@ async def test_a_head_in_pieces_within_its_time_is_served_and_the_next_has_its_o
     writer.close()
 
 
+async def test_a_door_that_refuses_closes_what_idles_at_once_and_ends_the_answer_that_it_gives(
+    opened: Open, door: Door
+) -> None:
+    """L04: a caller who had the connection in hand would wait for an answer until the process is gone."""
+    listener = await opened()
+    (fresh, one), (kept, two), (busy, three) = [await connected(listener) for _ in range(3)]
+    two.write(ASKED)
+    assert (await kept.readuntil(b"fine")).startswith(b"HTTP/1.1 200 ")
+    door.reached.clear()
+    three.write(ASKED.replace(b"/one", b"/slow"))
+    await door.reached.wait()
+    listener.refuse()
+    async with asyncio.timeout(5):
+        assert await fresh.read() == b""
+        assert await kept.read() == b""
+        assert (await busy.read()).endswith(b"fine")
+    for writer in (one, two, three):
+        writer.close()
+
+
 async def test_neither_idleness_nor_a_slow_body_nor_a_slow_answer_is_a_slow_head(
     opened: Open, door: Door
 ) -> None:
