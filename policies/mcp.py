@@ -66,7 +66,9 @@ def endpoint(data: str, agent_url: str, asked: str) -> str:
         path = agent.path + asked.partition("?")[0].rpartition("/")[0] + "/" + path
     base = agent.path + "/"
     inside = path.startswith(base) and "\\" not in path
-    if not same or not inside or ".." in unquote(path).split("/"):
+    # `..;x` is the same step to whoever reads parameters of a segment, as RFC 2396 had them
+    upwards = any(step.partition(";")[0] == ".." for step in unquote(path).split("/"))
+    if not same or not inside or upwards:
         raise _elsewhere()
     return path[len(agent.path) :] + (f"?{there.query}" if there.query else "")
 

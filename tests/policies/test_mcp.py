@@ -3,7 +3,7 @@
 from urllib.parse import quote, urljoin
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.agent import Caller
@@ -99,6 +99,8 @@ SEGMENT = st.text(st.sampled_from("ab-._~%2eé:;@"), max_size=5)
 @given(
     st.lists(SEGMENT, max_size=4), st.sampled_from(["", "/p", "/p/q"]), st.sampled_from(["/sse", "/mcp/sse"])
 )
+@example(path=["..;"], base="", asked="/sse")
+@example(path=["%2e%2e;x"], base="/p", asked="/mcp/sse")
 def test_wherever_it_leads_it_stays_inside_the_agent(path: list[str], base: str, asked: str) -> None:
     try:
         target = endpoint("/".join(["", *path]), AGENT + base, asked)
