@@ -10,10 +10,14 @@ FROM: Final = range(20_000, 32_000)
 TRIES: Final = 100
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens on it, on any address of this machine."""
+def is_free(port: int, *, reused: bool = True) -> bool:
+    """Whether nobody listens on it, on any address of this machine.
+
+    `reused`: ended connections of an earlier run do not count, as to a server that says SO_REUSEADDR.
+    """
     with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reused:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind(("", port))
         except OSError:
@@ -22,9 +26,9 @@ def is_free(port: int) -> bool:
 
 
 def free() -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on, and that an app may bind whatever it says."""
     for _ in range(TRIES):
-        if is_free(port := random.choice(FROM)):
+        if is_free(port := random.choice(FROM), reused=False):
             return port
     with socket.socket() as any_free:
         any_free.bind(("127.0.0.1", 0))
