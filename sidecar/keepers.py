@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 from policies import access, identity
 from policies.agent import Door
@@ -43,30 +44,16 @@ def keepers(
     ways = {door: here(settings, door, address) for door in doors}
     api = {door: Gateway(registry, edge, way, origins) for door, way in ways.items()}
     edge.retold = retold(ways, origins, edge.dialects[JSONRPC].refuse)
+
+    def keeper(door: Door, **more: Any) -> Doorkeeper:
+        judged, believed = rules(settings, door), belief(settings, door)
+        return Doorkeeper(door, edge, telemetry, rules=judged, belief=believed, **more)
+
     return {
-        "admin": Doorkeeper(
-            "admin",
-            edge,
-            telemetry,
-            rules=rules(settings, "admin"),
-            belief=belief(settings, "admin"),
-            pages=lambda path: admin.handle,
-        ),
-        "egress": Doorkeeper(
-            "egress",
-            edge,
-            telemetry,
-            rules=rules(settings, "egress"),
-            belief=belief(settings, "egress"),
-            key=settings.egress_secret,
-            gateway=api["egress"].page,
-        ),
-        "front": Doorkeeper(
+        "admin": keeper("admin", pages=lambda path: admin.handle),
+        "egress": keeper("egress", key=settings.egress_secret, gateway=api["egress"].page),
+        "front": keeper(
             "front",
-            edge,
-            telemetry,
-            rules=rules(settings, "front"),
-            belief=belief(settings, "front"),
             routes=settings.front_routes,
             pages=pages,
             app=app,

@@ -166,9 +166,7 @@ class Telemetry:
             status = reply.status
             if call.wants_stream is not None:
                 record.stream = reply.headers.get(MODE, "")[:16]
-        if ending == "ok" and status < 400 and record.refusal is None:
-            pass
-        elif record.refusal is not None:
+        if record.refusal is not None:
             ending = outcome.outcome(record.refusal.code)
         elif ending not in OUTCOMES:
             ending = "caller_left" if reply is None else "internal_error"

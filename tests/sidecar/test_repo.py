@@ -334,3 +334,10 @@ def test_what_is_there_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("PATH", str(tmp_path))
     executable(tmp_path / "promtool", "")
     assert needs.need("promtool") == tmp_path / "promtool"
+
+
+def test_the_examples_have_one_page_each_can_be_deployed_alone_and_none_has_drifted() -> None:
+    pages = [*ROOT.glob("examples/*/index.html"), ROOT / "examples/appkit/public/index.html"]
+    same = {page.read_bytes() for page in pages if page.parent.name != "m2m"}
+    assert len(pages) > 4
+    assert len(same) == 1
