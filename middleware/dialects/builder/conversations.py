@@ -7,13 +7,11 @@ it, has it, and puts it back where the chat stands then. Known while the process
 from typing import Final, NamedTuple
 
 from middleware.exchange import Call
+from middleware.whose import Key, key, named
 from policies.a2a_message import thread
 from policies.loose import Value
-from policies.mcp import owner
 
 ROOM: Final = 10_000  # conversations of all agents together; where there is no room, the oldest goes
-
-Key = tuple[object, str, str, bytes]
 
 
 class Place(NamedTuple):
@@ -35,7 +33,7 @@ class Conversations:
 
     def take(self, call: Call, value: Value) -> Place | None:
         """Where this chat is; nobody else finds it until it is put back."""
-        place = self._places.get(_key(call, thread(value)), NOWHERE)
+        place = self._places.get(key(call, thread(value)), NOWHERE)
         if place == NOWHERE:
             return None
         self._leave(place)
@@ -45,26 +43,17 @@ class Conversations:
         """Chats of these prints, and those that name the conversation itself, go on there."""
         self._leave(place)
         own = thread({"conversation_id": place.conversation})
-        keys = self._keys[place] = [_key(call, one) for one in (own, *prints) if one]
-        for key in keys:
-            shared = key in self._places and not _named(call)
-            self._places[key] = NOWHERE if shared else place
+        keys = self._keys[place] = [key(call, one) for one in (own, *prints) if one]
+        for where in keys:
+            shared = where in self._places and not named(call)
+            self._places[where] = NOWHERE if shared else place
         if len(self._keys) > self.room:
             self._leave(next(iter(self._keys)))
 
     def _leave(self, place: Place) -> None:
-        for key in self._keys.pop(place, ()):
-            if self._places.get(key) in (place, NOWHERE):
-                del self._places[key]
+        for where in self._keys.pop(place, ()):
+            if self._places.get(where) in (place, NOWHERE):
+                del self._places[where]
 
     def __len__(self) -> int:
         return len(self._keys)
-
-
-def _named(call: Call) -> bool:
-    caller = call.caller
-    return any(part is not None for part in (caller.name, caller.email, caller.token, caller.bearer))
-
-
-def _key(call: Call, print_: bytes) -> Key:
-    return owner(call.caller), call.agent.name, call.agent.url, print_
