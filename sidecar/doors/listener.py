@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from policies.agent import Door
 from sidecar.doors.connection import Connection
+from sidecar.refusing import accepted, refuse
 from sidecar.sweep import Sweep
 
 Handler = Callable[[web.BaseRequest], Awaitable[Any]]  # an answer: a response, or what stands for one
@@ -167,13 +168,14 @@ class Listener:
     def refuse(self) -> None:
         """Accept no further connection, and close those that are idle."""
         if self._listening is not None:
-            self._listening.close()
+            refuse(self._listening)
         if self._server is not None:
             self._server.pre_shutdown()
 
     async def close(self) -> None:
         """Close every connection, busy or not."""
         self.refuse()
+        await accepted()
         if self._server is not None:
             self._sweep.items.discard(self._server)
             await self._server.shutdown(0.05)  # to aiohttp, 0 is for ever

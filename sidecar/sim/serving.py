@@ -1,9 +1,12 @@
 """Puts a handler on a free loopback port of the running loop; the port can be shut and opened again."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+
+from sidecar.refusing import accepted, refuse
 
 HOST = "127.0.0.1"
 UVICORN_IDLE = 5.0  # seconds after which uvicorn, which real agents run on, closes an idle connection
@@ -17,22 +20,26 @@ class Port:
     def __init__(self, runner: web.ServerRunner) -> None:
         self._runner = runner
         self._number = 0
-        self._site: web.TCPSite | None = None
+        self._listening: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self._number}"
 
     async def open(self) -> None:
-        self._site = web.TCPSite(self._runner, HOST, self._number, backlog=1024, reuse_address=True)
-        await self._site.start()
-        self._number = self._site.port
+        server = self._runner.server
+        assert server is not None
+        self._listening = await asyncio.get_running_loop().create_server(
+            server, HOST, self._number, backlog=1024, reuse_address=True
+        )
+        self._number = self._listening.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Refuses new connections. Those that stand, stay."""
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        if self._listening is not None:
+            refuse(self._listening)
+            self._listening = None
+            await accepted()
 
 
 @asynccontextmanager
@@ -54,4 +61,5 @@ async def serving(handler: Handler) -> AsyncIterator[Port]:
         await port.open()
         yield port
     finally:
+        await port.close()
         await runner.cleanup()
