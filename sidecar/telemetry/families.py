@@ -80,6 +80,13 @@ FAMILIES: Final[dict[str, Family]] = {
             AGENT,
         ),
         Family(
+            "sidecar_ambiguous_bodies_total",
+            "counter",
+            ("result",),
+            "Chats that had both `input` and a list of `messages`: some client means another than is answered.",
+            "`result`: input (`messages` were left out), both (sent on as it came), refused",
+        ),
+        Family(
             "sidecar_identity_headers_removed_total",
             "counter",
             ("reason",),

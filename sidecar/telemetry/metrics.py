@@ -105,6 +105,7 @@ class Exposition:
         yield _family("sidecar_stream_refusals_total", _named(counters.stream_refusals))
         yield _family("sidecar_upstream_attempts_total", counters.attempts.items())
         yield _family("sidecar_cold_starts_total", _named(counters.cold_starts))
+        yield _family("sidecar_ambiguous_bodies_total", _named(counters.ambiguous))
         yield _family("sidecar_identity_headers_removed_total", _named(counters.removed))
         yield _family("sidecar_plugin_failures_total", _named(counters.plugins))
         yield _family("sidecar_log_lines_dropped_total", [((), self.dropped)])

@@ -339,9 +339,16 @@ def _cold_start(counters: Counters, record: Record, value: Any) -> str:
     return _text(value)
 
 
+def _ambiguous_body(counters: Counters, _: Record, value: Any) -> str:
+    became = _text(value)
+    counters.ambiguous_body(became)
+    return became
+
+
 # Notes that are counted as well; each gives what is kept of its value.
 _COUNTED: Final[dict[str, Callable[[Counters, Record, Any], Any]]] = {
     "attempt": _attempt,
+    "ambiguous_body": _ambiguous_body,
     "cold_start": _cold_start,
     "stream_refused": _stream_refused,
     "plugin_failed": _plugin_failed,

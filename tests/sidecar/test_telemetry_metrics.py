@@ -49,6 +49,7 @@ def one_call(book: Observed, request_id: str = "id-1", ending: str = "ok") -> No
     book.telemetry.began(call)
     book.telemetry.note(call, "attempt", ("full", "answered"))
     book.telemetry.note(call, "stream_refused", 400)
+    book.telemetry.note(call, "ambiguous_body", "input")
     book.telemetry.note(call, "cold_start", "agent_unreachable")
     book.telemetry.note(call, "plugin_failed", "redact")
     record.first_byte, record.bytes = book.clock.at + 0.3, 100
@@ -70,6 +71,8 @@ async def test_a_call_is_counted_where_one_looks_for_it(book: Observed) -> None:
         'sidecar_upstream_attempts_total{agent="weather",result="answered",sent="full"}': 1,
         'sidecar_stream_mode_total{mode="synthesized"}': 1,
         'sidecar_stream_refusals_total{agent="weather"}': 1,
+        'sidecar_ambiguous_bodies_total{result="input"}': 1,
+        'sidecar_ambiguous_bodies_total{result="refused"}': 0,
         'sidecar_cold_starts_total{agent="weather"}': 1,
         'sidecar_plugin_failures_total{plugin="redact"}': 1,
         'sidecar_requests_active{door="egress"}': 0,
@@ -116,7 +119,7 @@ async def test_strangers_make_no_series() -> None:
             book.telemetry.identity(record, {f"x-{number}": 1}, believed=False)
             call = a_call(request_id, agent=Agent(f"nobody-{number}", ""))
             book.telemetry.began(call)
-            for what in ("stream_refused", "attempt", "plugin_failed", "cold_start"):
+            for what in ("stream_refused", "attempt", "plugin_failed", "cold_start", "ambiguous_body"):
                 book.telemetry.note(call, what, (f"{number}", f"{number}"))
             book.telemetry.refused(call, Refusal(404, "unknown_agent", detail=f"{number}@example.org"))
             book.telemetry.ended(call, None, f"ending {number}")
