@@ -94,6 +94,14 @@ FAMILIES: Final[dict[str, Family]] = {
             "`reason`: not_believed, malformed",
         ),
         Family(
+            "sidecar_frontend_up",
+            "gauge",
+            (),
+            "Whether the app behind the front can be asked: 1 where it took a connection when it was looked for, at "
+            "most a second before this; 0 where it did not, and where `run` has started it and it has not yet "
+            "answered `GET /`, or has ended. Only where there is such an app.",
+        ),
+        Family(
             "sidecar_token_refreshes_total",
             "counter",
             ("credential", "result"),

@@ -15,7 +15,7 @@ from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
 from sidecar.telemetry.lines import ordinary
 from sidecar.telemetry.log import LEVELS, Log
-from sidecar.telemetry.metrics import Exposition, Tokens
+from sidecar.telemetry.metrics import Behind, Exposition, Tokens
 from sidecar.telemetry.record import LOGGED, Record, Said, shape
 from sidecar.telemetry.tap import Tap
 
@@ -54,6 +54,7 @@ class Telemetry:
         agents: Known,
         *,
         tokens: Tokens | None = None,
+        frontend: Behind | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -62,7 +63,7 @@ class Telemetry:
         self._counters = Counters(lambda name: agents.get(name) is not None)
         self.open: dict[str, Record] = {}
         self._tap = Tap(self.open)
-        self._exposition = Exposition(self._counters, tokens)
+        self._exposition = Exposition(self._counters, tokens, frontend)
         self._written = frozenset(level for level in LEVELS if log.writes(level))
         self._clock, self._now = clock, now
         self._hidden: list[str] = []

@@ -17,6 +17,7 @@ from policies import paths
 from policies.agent import Agent
 from policies.outcome import OUTCOMES
 from policies.refusal import Refusal
+from sidecar.behind import Frontend, State
 from sidecar.telemetry import counters
 from sidecar.telemetry.families import FAMILIES, PROCESS
 from sidecar.telemetry.metrics import Exposition, build
@@ -188,6 +189,7 @@ async def test_every_family_parses_and_is_named_as_linters_want_it(book: Observe
 async def test_what_is_exposed_is_what_is_documented(book: Observed) -> None:
     book.telemetry._exposition.tokens = Tokens()
     one_call(book)
+    book.telemetry._exposition.frontend = Frontend("http://127.0.0.1:1")
     body, _ = await book.telemetry.metrics()
     helps = {line.split(" ", 3)[2] for line in body.decode().splitlines() if line.startswith("# HELP")}
     assert helps == set(FAMILIES) | {name for name, *_ in PROCESS}
@@ -209,6 +211,21 @@ async def test_tokens_show_how_they_fare(book: Observed) -> None:
     assert samples['sidecar_token_expiry_timestamp_seconds{credential="app"}'] == 1_800_000_000
     assert samples['sidecar_token_expiry_timestamp_seconds{credential="other"}'] == 0
     assert samples['sidecar_token_refresh_seconds_total{credential="app"}'] == 1.25
+
+
+@pytest.mark.parametrize(
+    ("state", "met", "up"), [("up", True, 1), ("up", False, 0), ("starting", True, 0), ("gone", True, 0)]
+)
+async def test_the_app_behind_the_front_is_up_or_it_is_not(
+    book: Observed, state: State, met: bool, up: int
+) -> None:
+    book.telemetry._exposition.frontend = app = Frontend("http://127.0.0.1:1", state)
+    app.met = met
+    assert (await book.samples())["sidecar_frontend_up"] == up
+
+
+async def test_without_an_app_behind_the_front_nothing_is_said_of_one(book: Observed) -> None:
+    assert "sidecar_frontend_up" not in await book.samples()
 
 
 async def test_lines_that_were_lost_are_counted(book: Observed) -> None:
