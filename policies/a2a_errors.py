@@ -8,7 +8,8 @@ from typing import Any, Final
 from policies.loose import member, word
 from policies.refusal import Refusal
 
-# code → (status, code of ours); every other is the agent's own failure.
+# code → (status, code of ours); every other is the agent's own failure. So is -32004, an operation that it does not
+# support: HTTP's word for it would be 501, and no outcome has that status (an agent's 5xx is 502, a refusal a 4xx).
 MEANINGS: Final = {
     -32600: (400, "agent_refused"),
     -32602: (400, "agent_refused"),

@@ -51,6 +51,13 @@ def accepted(value: Any) -> bool:
     return isinstance(value, dict) and ("input" in value or isinstance(value.get("messages"), list))
 
 
+def asks_twice(value: Any) -> bool:
+    """Whether the body holds two questions: an `input` that is not null, and a list of `messages`."""
+    return (
+        isinstance(value, dict) and value.get("input") is not None and isinstance(value.get("messages"), list)
+    )
+
+
 def wants_stream(value: Any, accept: str | None, default: bool | None = None) -> bool:
     """Whether the caller wants its answer as it grows.
 

@@ -59,6 +59,7 @@ OUTCOMES: Final[dict[str, Outcome]] = {
 REFUSED_INPUT: Final[dict[str, tuple[int, str]]] = {
     "bad_request": (400, "The request is not valid HTTP."),
     "invalid_body_shape": (400, "The body has neither `input` nor a list of `messages`."),
+    "ambiguous_body": (400, "The body has both `input` and a list of `messages`."),
     "invalid_json": (400, "The body is not valid JSON."),
     "duplicate_key": (400, "The body names one of `input`, `messages`, `stream` twice."),
     "too_deep": (400, "The body is nested more than 200 levels deep."),

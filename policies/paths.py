@@ -8,6 +8,7 @@ from policies.agent import NAME, Door
 from policies.refusal import Refusal
 
 JSONRPC: Final = "a2a"  # the dialect of the gateway's own endpoints
+CONNECT: Final = "CONNECT"
 _TIDY: Final = re.compile(r"/[A-Za-z0-9/_~-]*")  # nothing in it that could mean something else to somebody
 _TARGET: Final = re.compile(r"[\x21\x22\x24-\x7e]*")  # visible ASCII but `#`
 _ABSOLUTE: Final = re.compile(r"https?://([^/?]*)", re.IGNORECASE)
@@ -39,12 +40,15 @@ class Route(NamedTuple):
     target: str
 
 
-def split(raw: str, host: str | None = None) -> Target:
+def split(raw: str, host: str | None = None, method: str = "GET") -> Target:
     """A raw request target, cut in two, dot segments resolved once. Escapes stay as they came.
 
+    Refusal 405 `method_not_allowed`: CONNECT, whose target is a place to which a tunnel is to lead.
     Refusal 400 `invalid_path`: a fragment, another host's absolute URL, a backslash, a control character or
     their escapes, a broken escape, a dot segment in disguise (`..;x`, `..%2fx`).
     """
+    if method == CONNECT:
+        raise Refusal(405, "method_not_allowed", hint="No door is a proxy to elsewhere.")
     path, mark, query = raw.partition("?")
     if _TIDY.fullmatch(path) and not query:
         return Target(path, mark)

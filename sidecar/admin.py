@@ -38,10 +38,15 @@ READS: Final = frozenset({"GET", "HEAD"})
 PRETTY: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
+async def nothing() -> None:
+    """Where there is nothing to find out."""
+
+
 class Admin:
     """Answers at the admin door.
 
     `reasons`  why calls cannot be served well now, one sentence each; none: ready
+    `look`     finds out before it is told of them, or of a gauge, what nobody knows unasked; within a second
     `public`   the door is bound beyond loopback
     """
 
@@ -51,9 +56,11 @@ class Admin:
         agents: Iterable[Agent],
         reasons: Callable[[], list[str]],
         *,
+        look: Callable[[], Awaitable[None]] = nothing,
         public: bool = False,
     ) -> None:
         self._telemetry, self._agents, self._reasons = telemetry, agents, reasons
+        self._look = look
         self._routes: dict[str, Answer] = {
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -87,11 +94,13 @@ class Admin:
 
     async def readyz(self, _: web.BaseRequest) -> web.StreamResponse:
         """200, or 503 with the reasons."""
+        await self._look()
         reasons = self._reasons()
         return as_json({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Prometheus text, or OpenMetrics where it is accepted."""
+        await self._look()
         body, content_type = await self._telemetry.metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={**ALWAYS, "Content-Type": content_type})
 

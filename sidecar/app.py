@@ -15,7 +15,7 @@ from policies.agent import Agent, Door
 from policies.headers import outbound
 from policies.secret import Secret
 from sidecar import plugins, trust
-from sidecar.admin import Admin
+from sidecar.admin import Admin, nothing
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
 from sidecar.asking import Asking
@@ -56,14 +56,14 @@ class Sidecar:
         self.agents: Snapshot = snapshot(settings)
         self.sweep = Sweep()
         self.tokens = Tokens(configured.credentials(settings, self.agents))
-        self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens)
-        self.stack = AsyncExitStack()
-        self.listeners: dict[Door, Listener] = {}
         self.frontend: Frontend | None = None
         if beside:
             self.frontend = Frontend("", "starting")
         elif settings.frontend_url:
             self.frontend = Frontend(settings.frontend_url)
+        self.telemetry = Telemetry(Log(settings.log), self.agents, tokens=self.tokens, frontend=self.frontend)
+        self.stack = AsyncExitStack()
+        self.listeners: dict[Door, Listener] = {}
         self.relays: Relays | None = None
         self.player = player(settings, self.tokens)
         self.beside: Beside | None = None
@@ -166,7 +166,11 @@ class Sidecar:
     async def _open(self) -> None:
         settings = self.settings
         admin = Admin(
-            self.telemetry, self.registry, self.troubles, public=not is_loopback(settings.admin_host)
+            self.telemetry,
+            self.registry,
+            self.troubles,
+            look=self.frontend.look if self.frontend else nothing,
+            public=not is_loopback(settings.admin_host),
         )
         kept = keepers(
             settings,
@@ -211,7 +215,7 @@ class Sidecar:
         found = ["draining: the process has been asked to stop"] if self.lifetime.draining else []
         if not len(self.agents) and not self.settings.uc_discovery:
             found.append("no agent is configured: AGENT_APP_URL is not set")
-        if self.beside and (trouble := self.beside.trouble()):
+        if self.frontend and (trouble := self.frontend.trouble()):
             found.append(trouble)
         return found + self.tokens.troubles()
 

@@ -36,7 +36,7 @@ def chains(
     """(for chats, for relays). A relay meets the members of the one list that say `relays`; nothing else of it."""
     layers: dict[str, Middleware] = {
         "access": access,
-        "contract": contract,
+        "contract": contract(recorder, settings.both_shapes),
         "streaming": streaming(recorder),
         "outbound": outbound(dialects),
         "retry": retry(recorder, budget=settings.cold_start_budget, waiting=settings.waiting),

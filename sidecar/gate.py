@@ -105,7 +105,10 @@ class Doorkeeper:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
             retry = [] if refusal.retry_after is None else [("Retry-After", str(refusal.retry_after))]
             body = orjson.dumps(errors.body(refusal, full=self.full))
-            return self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
+            answer = self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
+            if method == paths.CONNECT:  # what follows was meant for somebody else
+                answer.force_close()
+            return answer
 
     def decided(self, method: str, raw: str, body: bool, facts: tuple[str | None, ...]) -> Errand:
         """What a request comes for and whether it may, from all that this depends on (`DECIDING`)."""
@@ -114,7 +117,7 @@ class Doorkeeper:
         page, keyed, edge = None, False, self.edge
         route = Route("other", None, None, "")
         try:
-            target = paths.split(raw, headers.get("host"))
+            target = paths.split(raw, headers.get("host"), method)
             if self.door == "egress" and target.path.startswith("/~"):
                 given, rest = identity.egress_key(target.path)
                 keyed, target = identity.same_key(given, self.key), target._replace(path=rest)

@@ -8,6 +8,7 @@ from policies.hints.facts import SCOPES, Cause, always
 NEXT: Final[dict[str, str]] = {
     "bad_request": "`curl -v` shows what a valid request looks like.",
     "invalid_body_shape": 'Send {{"input": …}} or {{"messages": [ … ]}}.',
+    "ambiguous_body": "Send one of the two. SIDECAR_BOTH_SHAPES=input takes `input`, and leaves `messages` out.",
     "invalid_json": "Check the body with `python3 -m json.tool`; it must be one JSON value in UTF-8.",
     "duplicate_key": "Send each of `input`, `messages`, `stream` once.",
     "too_deep": "Flatten the body.",

@@ -128,13 +128,6 @@ class Beside:
         """It has ended, or will never be up."""
         return self.code is not None or (self.child is not None and self.child.gone.is_set())
 
-    def trouble(self) -> str | None:
-        """Why nobody should come to the front yet."""
-        return {
-            "starting": "the app is starting: it has not answered `GET /` yet",
-            "gone": "the app has ended",
-        }.get(self.frontend.state)
-
     async def stop(self) -> int:
         """Ends it with its group, whatever state it is in; the exit code is its own, unless it never was ready."""
         if self.child is None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from policies.child import LOOPBACK
+from sidecar.behind import connection
 
 HOSTS: Final = (LOOPBACK, "::1")  # `localhost` is either, as the app's runtime likes it
 EVERY: Final = 0.05  # seconds between two looks
@@ -50,10 +51,10 @@ class Readiness:
         )
 
     async def _answers(self, host: str) -> bool:
-        try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(host, self.port), 1)
-        except (OSError, TimeoutError):
+        made = await connection(host, self.port)
+        if made is None:
             return False
+        reader, writer = made
         self.seen = "connections were taken, and no `GET /` was answered"
         try:
             writer.write(

@@ -23,6 +23,12 @@ class Chain(Group):
         "Whether calls that are no chat go to agents past a middleware that does not act on them.",
         "403 `relay_closed`.",
     )
+    both_shapes: Annotated[Literal["input", "refuse"], Lower] = setting(
+        "input",
+        "What a chat means that has both `input` and a list of `messages`: `input` [wins](agents.md#bodies), or it is "
+        "refused.",
+        "400 `ambiguous_body`.",
+    )
 
 
 class Timeouts(Group):

@@ -83,6 +83,7 @@ class Counters:
         self.first_bytes: dict[str, Histogram] = {}
         self.attempts: dict[tuple[str, str, str], int] = {}
         self.modes: dict[str, int] = dict.fromkeys(MODES, 0)
+        self.ambiguous: dict[str, int] = {"input": 0, "both": 0, "refused": 0}
         self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
         self.plugins: dict[str, int] = {}
         self.cold_starts: dict[str, int] = {}  # by agent
@@ -131,6 +132,10 @@ class Counters:
     def mode(self, mode: str) -> None:
         if mode in self.modes:
             self.modes[mode] += 1
+
+    def ambiguous_body(self, became: str) -> None:
+        if became in self.ambiguous:
+            self.ambiguous[became] += 1
 
     def cold_start(self, agent: str) -> None:
         self.named(self.cold_starts, self.agent(agent))

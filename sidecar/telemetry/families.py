@@ -80,11 +80,26 @@ FAMILIES: Final[dict[str, Family]] = {
             AGENT,
         ),
         Family(
+            "sidecar_ambiguous_bodies_total",
+            "counter",
+            ("result",),
+            "Chats that had both `input` and a list of `messages`: some client means another than is answered.",
+            "`result`: input (`messages` were left out), both (sent on as it came), refused",
+        ),
+        Family(
             "sidecar_identity_headers_removed_total",
             "counter",
             ("reason",),
             "Identity headers that were taken off a request.",
             "`reason`: not_believed, malformed",
+        ),
+        Family(
+            "sidecar_frontend_up",
+            "gauge",
+            (),
+            "Whether the app behind the front can be asked: 1 where it took a connection when it was looked for, at "
+            "most a second before this; 0 where it did not, and where `run` has started it and it has not yet "
+            "answered `GET /`, or has ended. Only where there is such an app.",
         ),
         Family(
             "sidecar_token_refreshes_total",

@@ -52,6 +52,13 @@ class TokenFacts(Protocol):
         """Time spent in asking."""
 
 
+class Behind(Protocol):
+    """The app behind the front."""
+
+    @property
+    def up(self) -> bool: ...
+
+
 def build() -> dict[str, str]:
     """What is running. A parser that is not C is a reason to worry: most framing bugs are in the other."""
     fast = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
@@ -66,8 +73,10 @@ def build() -> dict[str, str]:
 class Exposition:
     """Renders what the counters say now."""
 
-    def __init__(self, counters: Counters, tokens: Tokens | None = None) -> None:
-        self.counters, self.tokens = counters, tokens
+    def __init__(
+        self, counters: Counters, tokens: Tokens | None = None, frontend: Behind | None = None
+    ) -> None:
+        self.counters, self.tokens, self.frontend = counters, tokens, frontend
         self.dropped = 0  # log lines
         self._build = build()
         self._process = ProcessCollector(registry=None)
@@ -105,9 +114,12 @@ class Exposition:
         yield _family("sidecar_stream_refusals_total", _named(counters.stream_refusals))
         yield _family("sidecar_upstream_attempts_total", counters.attempts.items())
         yield _family("sidecar_cold_starts_total", _named(counters.cold_starts))
+        yield _family("sidecar_ambiguous_bodies_total", _named(counters.ambiguous))
         yield _family("sidecar_identity_headers_removed_total", _named(counters.removed))
         yield _family("sidecar_plugin_failures_total", _named(counters.plugins))
         yield _family("sidecar_log_lines_dropped_total", [((), self.dropped)])
+        if self.frontend is not None:
+            yield _family("sidecar_frontend_up", [((), self.frontend.up)])
         yield from self._tokens()
         info = InfoMetricFamily("sidecar_build", FAMILIES["sidecar_build_info"].help)
         info.add_metric([], self._build)

@@ -4,6 +4,7 @@ One record serves the counters, the log line and the tap. The edge sets `first_b
 `status`, `owner` and the ids as plain attributes; the body's shape (input | messages | text) and size are looked
 at when the call begins, and again with each attempt; the middleware tell the rest as notes:
 
+    ambiguous_body     what became of a body with `input` and `messages`: input | both | refused
     stream_refused     the status with which the agent refused to stream, before it was asked once more
     attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
     credential         which kind of credential was added: app | user | static | none
@@ -24,7 +25,10 @@ from policies.refusal import Refusal
 
 ROOM: Final = 6_000  # characters, about, that the notes of one call may hold: 200 calls stay below 8 MiB
 LOGGED: Final = frozenset(  # notes that stand in the log line too
-    {"trace_id", "stream_refused", "resumed", "cold_start", "waited", "refused_by", "plugin_failed"}
+    {
+        *("trace_id", "stream_refused", "resumed", "cold_start", "waited", "refused_by", "plugin_failed"),
+        "ambiguous_body",
+    }
 )
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names

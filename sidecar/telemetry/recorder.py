@@ -15,7 +15,7 @@ from sidecar.telemetry import faults, handler
 from sidecar.telemetry.counters import ROUTES, Counters
 from sidecar.telemetry.lines import ordinary
 from sidecar.telemetry.log import LEVELS, Log
-from sidecar.telemetry.metrics import Exposition, Tokens
+from sidecar.telemetry.metrics import Behind, Exposition, Tokens
 from sidecar.telemetry.record import LOGGED, Record, Said, shape
 from sidecar.telemetry.tap import Tap
 
@@ -54,6 +54,7 @@ class Telemetry:
         agents: Known,
         *,
         tokens: Tokens | None = None,
+        frontend: Behind | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -62,7 +63,7 @@ class Telemetry:
         self._counters = Counters(lambda name: agents.get(name) is not None)
         self.open: dict[str, Record] = {}
         self._tap = Tap(self.open)
-        self._exposition = Exposition(self._counters, tokens)
+        self._exposition = Exposition(self._counters, tokens, frontend)
         self._written = frozenset(level for level in LEVELS if log.writes(level))
         self._clock, self._now = clock, now
         self._hidden: list[str] = []
@@ -339,9 +340,16 @@ def _cold_start(counters: Counters, record: Record, value: Any) -> str:
     return _text(value)
 
 
+def _ambiguous_body(counters: Counters, _: Record, value: Any) -> str:
+    became = _text(value)
+    counters.ambiguous_body(became)
+    return became
+
+
 # Notes that are counted as well; each gives what is kept of its value.
 _COUNTED: Final[dict[str, Callable[[Counters, Record, Any], Any]]] = {
     "attempt": _attempt,
+    "ambiguous_body": _ambiguous_body,
     "cold_start": _cold_start,
     "stream_refused": _stream_refused,
     "plugin_failed": _plugin_failed,

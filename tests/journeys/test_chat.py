@@ -86,6 +86,34 @@ async def test_b04_the_recipes_predicate_lets_empty_things_pass(
     assert len(plain.visits) == 1
 
 
+BOTH = b'{"messages":[{"role":"user","content":"old"}],"input":[{"role":"user","content":"new"}],"seed":1.10}'
+
+
+@pytest.mark.parametrize("kind", ["ResponsesAgent", "plain"])
+async def test_b03_input_wins_in_a_chat_whatever_the_agent_would_have_read(start: Start, kind: str) -> None:
+    async with sim.agent(kind) as agent:
+        sidecar = await start(agent.url)
+        assert (await sidecar.chat(BOTH)).status == 200
+        assert agent.last.body == b'{"input":[{"role":"user","content":"new"}],"seed":1.10,"stream":true}'
+        assert await sidecar.metric("sidecar_ambiguous_bodies_total", result="input") == 1
+
+
+async def test_b03_an_agents_own_path_hands_on_what_came(start: Start, plain: sim.Agent) -> None:
+    sidecar = await start(plain.url)
+    assert (await sidecar.call(BOTH)).status == 200
+    assert plain.last.body == BOTH
+    assert await sidecar.metric("sidecar_ambiguous_bodies_total", result="both") == 1
+
+
+async def test_b03_a_strict_sidecar_refuses_both_at_every_door(start: Start, agent: sim.Agent) -> None:
+    sidecar = await start(agent.url, BOTH_SHAPES="refuse")
+    for door in (sidecar.chat, sidecar.call):
+        answer = await door(BOTH)
+        assert (answer.status, (await answer.json())["error"]) == (400, "ambiguous_body")
+    assert len(agent.visits) == 0
+    assert await sidecar.metric("sidecar_ambiguous_bodies_total", result="refused") == 2
+
+
 async def test_a_string_input_is_wrapped_for_an_agent_that_refuses_it(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url)
     answer = await sidecar.chat({"input": "hello there"})

@@ -96,9 +96,25 @@ async def test_u02_u05_u06_f19_f21_what_could_be_read_differently_reaches_nobody
     assert (answer.status, len(app.asked)) == (400, 0)
 
 
-@pytest.mark.parametrize("method", ["GET", "CONNECT"])
-async def test_f20_no_tunnel_is_opened_to_anywhere(beside: Running, app: App, method: str) -> None:
-    answer = await asked(beside, method, "evil.example:443")
+@pytest.mark.parametrize("door", ["front", "egress", "admin"])
+@pytest.mark.parametrize("target", ["evil.example:443", "/x", "[::1]:22"])
+async def test_f20_no_tunnel_is_opened_to_anywhere(
+    beside: Running, app: App, agent: sim.Agent, door: str, target: str
+) -> None:
+    where = URL(getattr(beside, door))
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: {where.authority}\r\n\r\n"
+    writer.write(f"{head}GET /behind HTTP/1.1\r\nHost: {where.authority}\r\n\r\n".encode())
+    answer = await reader.read()  # to its end: nothing that follows is read as a request
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b'"error":"method_not_allowed"' in answer
+    assert (len(app.asked), len(agent.visits)) == (0, 0)
+
+
+async def test_f20_a_target_that_is_no_path_reaches_nobody(beside: Running, app: App) -> None:
+    answer = await asked(beside, "GET", "evil.example:443")
     assert (answer.status, len(app.asked)) == (400, 0)
 
 

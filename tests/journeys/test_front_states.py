@@ -13,7 +13,7 @@ from journeys.browser import chromium
 from journeys.conftest import Running, Start, client
 from journeys.frontends import App
 from journeys.process import Started
-from wire.hostile import Peer, answering, serving
+from wire.hostile import Peer, always, answering, serving
 from yarl import URL
 
 from sidecar import sim
@@ -90,12 +90,14 @@ async def test_what_sidecar_run_has_started_is_waited_for_and_then_asked(
         assert await told(await http.get(f"{front}/api/x")) == (503, "frontend_starting")
         page = await http.get(front, headers=BROWSER)
         assert (page.status, page.content_type) == (503, "text/html")
+        assert "sidecar_frontend_up 0.0" in await (await http.get(f"{one.doors['admin']}/metrics")).text()
         (tmp_path / "go").touch()
         async with asyncio.timeout(10):
             while (page := await http.get(front, headers=BROWSER)).status == 503:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert page.status == 200
         assert "Directory listing" in await page.text()
+        assert "sidecar_frontend_up 1.0" in await (await http.get(f"{one.doors['admin']}/metrics")).text()
         one.signal(signal.SIGTERM)
         await one.ended(within=5)
 
@@ -114,6 +116,38 @@ async def test_an_app_that_is_not_there_is_told_with_cause_and_next_step(beside:
     assert (await beside.calls())[0]["outcome"] == "frontend_unreachable"
     await app.port.open()
     assert (await beside.http.get(f"{beside.front}/")).status == 200
+
+
+async def readiness(sidecar: Running) -> tuple[int, list[str]]:
+    async with sidecar.http.get(f"{sidecar.admin}/readyz") as answer:
+        return answer.status, (await answer.json())["reasons"]
+
+
+async def test_operators_are_told_that_it_is_not_there_and_the_start_does_not_wait_for_it(
+    start: Start, agent: sim.Agent, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.behind.FRESH", 0.0)
+    await app.port.close()
+    sidecar = await start(agent.url, FRONTEND_URL=app.url)
+    assert await readiness(sidecar) == (503, ["the app behind the front takes no connection"])
+    assert await sidecar.metric("sidecar_frontend_up") == 0
+    await app.port.open()
+    assert await readiness(sidecar) == (200, [])
+    assert await sidecar.metric("sidecar_frontend_up") == 1
+    await app.port.close()
+    assert await sidecar.metric("sidecar_frontend_up") == 0
+    assert len(app.asked) == 0, "a look is a connection, and no request"
+
+
+async def test_however_often_operators_ask_it_is_looked_at_once_a_second(
+    start: Start, agent: sim.Agent
+) -> None:
+    async with serving(always(WHOLE)) as app:
+        sidecar = await start(agent.url, FRONTEND_URL=app.url)
+        answers = await asyncio.gather(*(readiness(sidecar) for _ in range(20)))
+        assert answers == [(200, [])] * 20
+        assert app.connections == 1
+        await app.empty()
 
 
 async def test_a_browser_learns_no_names_from_it(start: Start, agent: sim.Agent) -> None:

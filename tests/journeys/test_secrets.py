@@ -88,6 +88,9 @@ def everything(talk: Talk) -> list[Awaitable[None]]:
         ),
         talk.ask("front", "/api/chat/own", HELLO, x_forwarded_access_token=""),
         talk.ask("front", "/api/chat", {"prompt": "whispered"}),
+        talk.ask(
+            "front", "/api/chat", said("whispered", messages=[{"role": "user", "content": "whispered"}])
+        ),
         talk.ask("front", "/api/chat", b'{"whispered"'),
         talk.ask("front", "/api/chat", b'{"input":[],"input":["whispered"]}'),
         talk.ask("front", "/api/chat", deep),
@@ -147,6 +150,7 @@ async def test_o01_no_secret_comes_out_of_any_sink_on_any_path(
             SIDECAR_HOST="127.0.0.1",
             SIDECAR_EGRESS_SECRET=KEY,
             SIDECAR_EGRESS_PORT=egress,
+            SIDECAR_BOTH_SHAPES="refuse",
             SIDECAR_MIDDLEWARE=f"{plugin(tmp_path)}:loud,default",
             SIDECAR_PLUGIN_LOUD__KEY="canary-plugin-key",
             **agents(

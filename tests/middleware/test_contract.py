@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from middleware.contract import contract
+from middleware.contract import Both, contract
 from middleware.exchange import Body, Call, Reply, headers
 from policies.agent import Agent, Caller
 from policies.body import read
@@ -26,6 +26,21 @@ def call(raw: bytes, dialect: str = "chat", wants_stream: bool | None = True) ->
         wants_stream,
         "r1",
     )
+
+
+class Notes:
+    """Which questions were held to be asked twice, and what became of them."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def note(self, call: Call, what: str, value: Any) -> None:
+        assert what == "ambiguous_body"
+        self.told.append(value)
+
+
+async def judged(asked: Call, agent: "Agents", both: Both = "input", notes: Notes | None = None) -> Reply:
+    return await contract(notes or Notes(), both)(asked, agent)
 
 
 class Agents:
@@ -61,7 +76,7 @@ RECIPE = b'{"messages":[{"role":"user","content":"hi"}]}'
 async def test_b01_b04_a_chat_goes_on_as_it_came(raw: bytes) -> None:
     agent = Agents()
     asked = call(raw)
-    assert await contract(asked, agent) is OK
+    assert await judged(asked, agent) is OK
     assert agent.called == [asked]
     assert agent.called[0].body is asked.body
 
@@ -73,7 +88,7 @@ async def test_b01_b04_a_chat_goes_on_as_it_came(raw: bytes) -> None:
 async def test_b02_anything_else_is_refused_in_the_recipes_words_and_no_agent_is_called(raw: bytes) -> None:
     agent = Agents()
     with pytest.raises(Refusal) as caught:
-        await contract(call(raw), agent)
+        await judged(call(raw), agent)
     refusal = caught.value
     assert (refusal.status, refusal.code, refusal.extra) == (
         400,
@@ -91,5 +106,65 @@ async def test_on_an_agents_own_paths_and_in_relays_a_body_is_not_judged(
     dialect: str, wants_stream: Any
 ) -> None:
     agent = Agents()
-    await contract(call(b'{"prompt":"hi"}', dialect, wants_stream), agent)
+    await judged(call(b'{"prompt":"hi"}', dialect, wants_stream), agent)
     assert len(agent.called) == 1
+
+
+# --- two questions in one body (B03)
+
+
+TWICE = (
+    b'{"n":12345678901234567890123 , "messages":[{"role":"user","content":"old"}], "input":"new", "x":1.10}'
+)
+ONCE = b'{"n":12345678901234567890123, "input":"new", "x":1.10}'
+
+
+async def test_b03_input_wins_because_messages_go_no_further_and_every_other_byte_stays() -> None:
+    agent, notes = Agents(), Notes()
+    await judged(call(TWICE), agent, notes=notes)
+    (sent,) = agent.called
+    assert isinstance(sent.body, Body)
+    assert (sent.body.raw, sent.body.value) == (ONCE, read(ONCE))
+    assert notes.told == ["input"]
+
+
+async def test_b03_on_an_agents_own_paths_both_go_on_as_they_came_and_are_counted() -> None:
+    agent, notes = Agents(), Notes()
+    asked = call(TWICE, "responses")
+    await judged(asked, agent, notes=notes)
+    assert agent.called[0].body is asked.body
+    assert notes.told == ["both"]
+
+
+@pytest.mark.parametrize("dialect", ["chat", "responses"])
+async def test_b03_both_are_refused_where_that_is_asked_for(dialect: str) -> None:
+    agent, notes = Agents(), Notes()
+    with pytest.raises(Refusal) as caught:
+        await judged(call(TWICE, dialect), agent, "refuse", notes)
+    assert (caught.value.status, caught.value.code) == (400, "ambiguous_body")
+    assert (agent.called, notes.told) == ([], ["refused"])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"input":null,"messages":[]}',
+        b'{"input":"hi","messages":null}',
+        b'{"input":1,"messages":2}',
+        b'{"input":"hi","x":{"messages":[]}}',
+    ],
+)
+@pytest.mark.parametrize("both", ["input", "refuse"])
+async def test_b03_a_name_that_holds_no_question_makes_no_second_one(raw: bytes, both: Both) -> None:
+    agent, notes = Agents(), Notes()
+    asked = call(raw)
+    await judged(asked, agent, both, notes)
+    assert agent.called[0].body is asked.body
+    assert notes.told == []
+
+
+@pytest.mark.parametrize(("dialect", "wants_stream"), [("a2a", True), ("responses", None), ("chat", None)])
+async def test_b03_what_is_no_chat_is_not_looked_into(dialect: str, wants_stream: Any) -> None:
+    agent, notes = Agents(), Notes()
+    await judged(call(TWICE, dialect, wants_stream), agent, "refuse", notes)
+    assert (len(agent.called), notes.told) == (1, [])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from json_documents import VALUES, Document, documents, spelled
 
 from policies import body
-from policies.body import accepted, read, wants_stream, with_stream, without
+from policies.body import accepted, asks_twice, read, wants_stream, with_stream, without
 from policies.refusal import Refusal
 
 
@@ -194,6 +194,23 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 )
 def test_b02_b04_a_chat_has_input_even_null_or_a_list_of_messages(raw: bytes, chat: bool) -> None:
     assert accepted(read(raw)) is chat
+
+
+@pytest.mark.parametrize(
+    ("raw", "twice"),
+    [
+        (b'{"input":"hi","messages":[]}', True),
+        (b'{"messages":[{}],"input":""}', True),
+        (b'{"input":"hi"}', False),
+        (b'{"messages":[]}', False),
+        (b'{"input":null,"messages":[]}', False),
+        (b'{"input":"hi","messages":"x"}', False),
+        (b'["input","messages"]', False),
+        (b"null", False),
+    ],
+)
+def test_b03_a_body_asks_twice_with_an_input_and_a_list_of_messages(raw: bytes, twice: bool) -> None:
+    assert asks_twice(read(raw)) is twice
 
 
 # --- stream or whole

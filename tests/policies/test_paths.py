@@ -99,6 +99,14 @@ def test_what_could_mean_something_else_to_somebody_is_refused(raw: str) -> None
     assert (refused.value.status, refused.value.code) == (400, "invalid_path")
 
 
+@pytest.mark.parametrize("raw", ["example.org:443", "/agents/a/x", "http://127.0.0.1/x"])
+def test_a_tunnel_is_refused_whatever_it_is_to_lead_to(raw: str) -> None:
+    """F20"""
+    with pytest.raises(Refusal) as refused:
+        split(raw, "127.0.0.1", "CONNECT")
+    assert (refused.value.status, refused.value.code) == (405, "method_not_allowed")
+
+
 @pytest.mark.parametrize(
     "query", ["?", "?a=%zz", "?a+b", "?a=%26&a=%26&a", "?%00", "?a=../..", "?a=%5c\\", "??"]
 )

@@ -57,6 +57,17 @@ def test_a_request_is_one_line_of_json(book: Observed) -> None:
     }
 
 
+def test_the_line_of_a_body_that_asked_twice_says_so(book: Observed) -> None:
+    record = book.begin()
+    book.telemetry.began(a_call())
+    book.telemetry.note(a_call(), "ambiguous_body", "input")
+    book.telemetry.note(a_call(), "attempt", ("full", "answered"))
+    record.first_byte = book.clock.at
+    book.telemetry.ended(a_call(), a_reply(headers=headers(("x-sidecar-stream", "raw"))), "ok")
+    (line,) = book.lines()
+    assert line["ambiguous_body"] == "input"
+
+
 async def test_nothing_that_was_said_and_no_secret_comes_out_anywhere() -> None:
     """O01, as far as the recorder goes: header values, query, e-mail, token, body, at level debug."""
     with observed("debug") as book:

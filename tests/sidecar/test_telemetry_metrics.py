@@ -17,6 +17,7 @@ from policies import paths
 from policies.agent import Agent
 from policies.outcome import OUTCOMES
 from policies.refusal import Refusal
+from sidecar.behind import Frontend, State
 from sidecar.telemetry import counters
 from sidecar.telemetry.families import FAMILIES, PROCESS
 from sidecar.telemetry.metrics import Exposition, build
@@ -49,6 +50,7 @@ def one_call(book: Observed, request_id: str = "id-1", ending: str = "ok") -> No
     book.telemetry.began(call)
     book.telemetry.note(call, "attempt", ("full", "answered"))
     book.telemetry.note(call, "stream_refused", 400)
+    book.telemetry.note(call, "ambiguous_body", "input")
     book.telemetry.note(call, "cold_start", "agent_unreachable")
     book.telemetry.note(call, "plugin_failed", "redact")
     record.first_byte, record.bytes = book.clock.at + 0.3, 100
@@ -70,6 +72,8 @@ async def test_a_call_is_counted_where_one_looks_for_it(book: Observed) -> None:
         'sidecar_upstream_attempts_total{agent="weather",result="answered",sent="full"}': 1,
         'sidecar_stream_mode_total{mode="synthesized"}': 1,
         'sidecar_stream_refusals_total{agent="weather"}': 1,
+        'sidecar_ambiguous_bodies_total{result="input"}': 1,
+        'sidecar_ambiguous_bodies_total{result="refused"}': 0,
         'sidecar_cold_starts_total{agent="weather"}': 1,
         'sidecar_plugin_failures_total{plugin="redact"}': 1,
         'sidecar_requests_active{door="egress"}': 0,
@@ -116,7 +120,7 @@ async def test_strangers_make_no_series() -> None:
             book.telemetry.identity(record, {f"x-{number}": 1}, believed=False)
             call = a_call(request_id, agent=Agent(f"nobody-{number}", ""))
             book.telemetry.began(call)
-            for what in ("stream_refused", "attempt", "plugin_failed", "cold_start"):
+            for what in ("stream_refused", "attempt", "plugin_failed", "cold_start", "ambiguous_body"):
                 book.telemetry.note(call, what, (f"{number}", f"{number}"))
             book.telemetry.refused(call, Refusal(404, "unknown_agent", detail=f"{number}@example.org"))
             book.telemetry.ended(call, None, f"ending {number}")
@@ -185,6 +189,7 @@ async def test_every_family_parses_and_is_named_as_linters_want_it(book: Observe
 async def test_what_is_exposed_is_what_is_documented(book: Observed) -> None:
     book.telemetry._exposition.tokens = Tokens()
     one_call(book)
+    book.telemetry._exposition.frontend = Frontend("http://127.0.0.1:1")
     body, _ = await book.telemetry.metrics()
     helps = {line.split(" ", 3)[2] for line in body.decode().splitlines() if line.startswith("# HELP")}
     assert helps == set(FAMILIES) | {name for name, *_ in PROCESS}
@@ -206,6 +211,21 @@ async def test_tokens_show_how_they_fare(book: Observed) -> None:
     assert samples['sidecar_token_expiry_timestamp_seconds{credential="app"}'] == 1_800_000_000
     assert samples['sidecar_token_expiry_timestamp_seconds{credential="other"}'] == 0
     assert samples['sidecar_token_refresh_seconds_total{credential="app"}'] == 1.25
+
+
+@pytest.mark.parametrize(
+    ("state", "met", "up"), [("up", True, 1), ("up", False, 0), ("starting", True, 0), ("gone", True, 0)]
+)
+async def test_the_app_behind_the_front_is_up_or_it_is_not(
+    book: Observed, state: State, met: bool, up: int
+) -> None:
+    book.telemetry._exposition.frontend = app = Frontend("http://127.0.0.1:1", state)
+    app.met = met
+    assert (await book.samples())["sidecar_frontend_up"] == up
+
+
+async def test_without_an_app_behind_the_front_nothing_is_said_of_one(book: Observed) -> None:
+    assert "sidecar_frontend_up" not in await book.samples()
 
 
 async def test_lines_that_were_lost_are_counted(book: Observed) -> None:

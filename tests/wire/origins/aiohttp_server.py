@@ -19,7 +19,18 @@ async def pieces(request: web.Request, kind: str, *texts: bytes, pause: float = 
     return response
 
 
+async def echo(request: web.Request) -> web.StreamResponse:
+    runs[request.query_string] += 1
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(message.data)
+    return socket
+
+
 async def answer(request: web.Request) -> web.StreamResponse:
+    if request.path == "/socket":
+        return await echo(request)
     if request.path == "/gated":
         await gates[request.query_string].wait()
     size = 0

@@ -9,6 +9,7 @@ import sys
 from collections import Counter, defaultdict
 
 import uvicorn
+from echoing import Echo
 
 JSON = (b"content-type", b"application/json")
 SSE = (b"content-type", b"text/event-stream")
@@ -63,6 +64,12 @@ async def app(scope, receive, send) -> None:
             await told(send, 404, [JSON, (b"content-length", b"2")], b"{}")
 
 
+class Socket(Echo):
+    @staticmethod
+    def asked(query: str) -> None:
+        runs[query] += 1
+
+
 class Server(uvicorn.Server):
     async def startup(self, sockets=None) -> None:
         await super().startup(sockets)
@@ -74,5 +81,5 @@ class Server(uvicorn.Server):
 if __name__ == "__main__":
     http, folder = sys.argv[1:]
     sys.path.append(folder)
-    config = uvicorn.Config(app, port=0, http=http, log_level="warning", timeout_keep_alive=1)
+    config = uvicorn.Config(app, port=0, http=http, ws=Socket, log_level="warning", timeout_keep_alive=1)
     asyncio.run(Server(config).serve())

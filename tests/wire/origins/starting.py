@@ -20,6 +20,7 @@ OURS: Final = str(Path(httptools.__file__).parent.parent)
 NAMES: Final = ("uvicorn-h11", "uvicorn-httptools", "node", "aiohttp", "gunicorn", "nginx")
 # What not all of them can say of their own.
 EARLY: Final = ("node", "aiohttp", "gunicorn")  # 1xx without having been asked for it
+SOCKETS: Final = tuple(name for name in NAMES if name != "gunicorn")  # WSGI has no WebSockets
 UNTIL_CLOSED: Final = ("node", "nginx")  # a body whose end is the connection's
 
 
