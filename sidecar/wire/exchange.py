@@ -125,17 +125,20 @@ class Exchange:
     # --- what the connection calls -------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        reading, self.heard = self._reading, True
-        began = reading.head.status
+        reading = self._reading
         try:
-            chunk = reading.feed(data)
-            if not began and reading.head.status:
-                self._began()
+            if reading.status:
+                chunk = reading.feed(data)
+            else:
+                self.heard = True
+                chunk = reading.feed(data)
+                if reading.status:
+                    self._began()
             if chunk:
-                if self._arriving is None:
+                if (arriving := self._arriving) is None:
                     self._collect(chunk)
                 else:
-                    self._arriving.take(chunk)
+                    arriving.take(chunk)
         except Exception as error:  # a Fault of the agent's; or the caller's side is gone
             self.fail(error)
         else:
@@ -157,7 +160,7 @@ class Exchange:
 
     def _began(self) -> None:
         """The head is complete: either the whole answer is waited for now, or the reply is there."""
-        call, head, limits = self._call, self._reading.head, self._setting.limits
+        call, head, limits = self._call, self._reading, self._setting.limits
         judged = call.wants_stream is not None
         events = answers.is_sse(head.headers.get("Content-Type", ""))
         if judged and not events:
@@ -201,9 +204,9 @@ class Exchange:
         if arriving is not None:
             arriving.finish()
         else:
-            parts, head = self._parts, reading.head
+            parts = self._parts
             whole = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._answer(Reply(head.status, head.headers, Body(whole)))
+            self._answer(Reply(reading.status, reading.headers, Body(whole)))
 
     # --- the end -------------------------------------------------------------------------------------------
 

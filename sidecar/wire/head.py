@@ -14,6 +14,8 @@ FIELDS: Final = 256
 INTERIM: Final = 10  # answers 1xx that may come before the one that counts
 END: Final = b"\r\n\r\n"
 BODILESS: Final = frozenset({204, 304})
+MODERN: Final = b"HTTP/1.1 "
+VERSIONS: Final = (MODERN, b"HTTP/1.0 ")
 
 
 class Fields:
@@ -22,15 +24,14 @@ class Fields:
     __slots__ = ("complete", "excess", "on_body", "over", "pairs", "pieces")
 
     def __init__(self) -> None:
-        self.pairs: list[tuple[str, str]] = []
+        self.complete = self.over = self.excess = False
+        self.pairs: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append
-        self.complete = self.over = self.excess = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.complete:
-            text = value.decode("utf-8", "surrogateescape")
-            self.pairs.append((name.decode("ascii"), text.strip(" \t")))
+            self.pairs.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -40,6 +41,17 @@ class Fields:
 
     def on_message_begin(self) -> None:
         self.excess = self.over
+
+    def headers(self) -> Headers:
+        """Bytes that are no UTF-8 are carried as lone surrogates."""
+        return CIMultiDictProxy(
+            CIMultiDict(
+                [
+                    (name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t"))
+                    for name, value in self.pairs
+                ]
+            )
+        )
 
 
 class Head:
@@ -60,86 +72,83 @@ class Head:
         self.length = 0
         self.kept = False  # whether the agent keeps the connection open
         self._interim = self._read = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self.fields = Fields()
-        self.parser = httptools.HttpResponseParser(self.fields)
         self._seen = b""  # of a head that did not come in one piece
+        self.fields = fields = Fields()
+        self.parser = httptools.HttpResponseParser(fields)
 
-    def feed(self, data: bytes) -> bytes | None:
+    def begin(self, data: bytes) -> bytes | None:
         """What follows the head, or None while the head is not complete. Malformed where it cannot be used."""
-        while True:
-            before = len(self._seen)
-            seen = self._seen + data if before else data
-            end = seen.find(END, max(0, before - 3))
-            size = len(seen) if end < 0 else end + 4
-            if self._read + size > BYTES:
-                raise Malformed(f"a head of more than {BYTES} bytes")
-            self._parse(data if end < 0 else data[: size - before])
-            if end < 0:
-                self._seen = seen
-                return None
-            self._read += size
-            rest = data[size - before :]
-            if self._complete(seen[:9]):
-                return rest
-            if not rest:
-                return None
-            data = rest
-
-    def _parse(self, data: bytes) -> None:
+        before = len(self._seen)
+        seen = self._seen + data if before else data
+        end = seen.find(END, before - 3 if before > 3 else 0)
+        size = len(seen) if end < 0 else end + 4
+        if self._read + size > BYTES:
+            raise Malformed(f"a head of more than {BYTES} bytes")
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(data if end < 0 else data[: size - before])
         except httptools.HttpParserUpgrade:
             pass  # 101, which is judged like any other
         except httptools.HttpParserError as error:
             if not self.fields.complete:
                 raise Malformed(str(error)) from None
+        if end < 0:
+            self._seen = seen
+            return None
+        rest = data[size - before :]
+        if self._complete(seen):
+            return rest
+        self._read += size
+        return self.begin(rest) if rest else None
 
-    def _complete(self, beginning: bytes) -> bool:
+    def _complete(self, seen: bytes) -> bool:
         """Whether this head is the one that counts."""
-        if not self.fields.complete or beginning[:7] != b"HTTP/1." or beginning[8:] != b" ":
+        fields = self.fields
+        if not fields.complete or not seen.startswith(VERSIONS):
             raise Malformed("no HTTP/1.1")
-        if len(self.fields.pairs) > FIELDS:
+        if len(fields.pairs) > FIELDS:
             raise Malformed(f"more than {FIELDS} headers")
         status = self.parser.get_status_code()
-        if 100 <= status < 200:
-            self._interim += 1
-            if status == 101:
-                return self._switched()
-            if self._interim > INTERIM:
-                raise Malformed(f"more than {INTERIM} interim answers")
-            self._begin()
-            return False
         if status < 200:
-            raise Malformed(f"status {status:03}")
-        self.headers = CIMultiDictProxy(CIMultiDict(self.fields.pairs))
-        self._frame(status, beginning[7:8] == b"1")
+            return self._early(status)
+        self.headers = headers = fields.headers()
+        self._frame(status, headers, seen.startswith(MODERN))
         self.status = status
         return True
+
+    def _early(self, status: int) -> bool:
+        """An interim answer, behind which another head comes; or a 101."""
+        if status < 100:
+            raise Malformed(f"status {status:03}")
+        self._interim += 1
+        if status == 101:
+            return self._switched()
+        if self._interim > INTERIM:
+            raise Malformed(f"more than {INTERIM} interim answers")
+        self.fields, self._seen = Fields(), b""
+        self.parser = httptools.HttpResponseParser(self.fields)
+        return False
 
     def _switched(self) -> bool:
         """A 101 has come."""
         raise Malformed("101 that nobody asked for")
 
-    def _frame(self, status: int, modern: bool) -> None:
+    def _frame(self, status: int, headers: Headers, modern: bool) -> None:
         """Decide what follows. Two Content-Length headers, or one beside a coding, llhttp has refused."""
-        headers = self.headers
-        codings = headers.getall("Transfer-Encoding", None)
-        if codings is not None and (len(codings) > 1 or codings[0].lower() != "chunked" or not modern):
-            raise Malformed("a transfer coding that is not exactly `chunked`")
+        coded = "Transfer-Encoding" in headers
+        if coded:
+            codings = headers.getall("Transfer-Encoding")
+            if len(codings) > 1 or codings[0].lower() != "chunked" or not modern:
+                raise Malformed("a transfer coding that is not exactly `chunked`")
         length = headers.get("Content-Length")
         if self.method == "HEAD" or status in BODILESS:
-            self.kind = "none"
-        elif codings is not None:
+            pass
+        elif coded:
             self.kind = "chunked"
         elif length is not None:
             self.kind, self.length = "length", int(length)
         else:
             self.kind = "eof"
-        said = headers.get("Connection")
-        if said is None:
+        if "Connection" not in headers:
             self.kept = modern
         else:
             tokens = {token.strip() for token in ",".join(headers.getall("Connection")).lower().split(",")}

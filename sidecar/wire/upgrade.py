@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from multidict import CIMultiDict, CIMultiDictProxy
-
 from middleware.exchange import Call, Near, Reply
 from middleware.watch import Watch
 from policies.agent import FRONTEND, Agent
@@ -13,8 +11,8 @@ from sidecar.wire.arriving import NEVER, Arriving
 from sidecar.wire.connection import Connection
 from sidecar.wire.exchange import Exchange, Setting
 from sidecar.wire.faults import OF_THE_FRONTEND, Fault, Malformed, told
-from sidecar.wire.head import Head
 from sidecar.wire.pool import Pool
+from sidecar.wire.reading import Reading
 
 PROTOCOL: Final = "websocket"
 ASKED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -25,13 +23,13 @@ def upgrading(head: bytes) -> bytes:
     return head[:-2] + ASKED
 
 
-class Upgraded(Head):
-    """A head that may be a 101, if it agrees to what was asked for. What follows it is read until the end."""
+class Upgraded(Reading):
+    """An answer that may be a 101, if it agrees to what was asked for. What follows it is read until the end."""
 
     __slots__ = ()
 
     def _switched(self) -> bool:
-        headers = CIMultiDictProxy(CIMultiDict(self.fields.pairs))
+        headers = self.fields.headers()
         agreed = [value.strip().lower() for value in ",".join(headers.getall("Upgrade", ())).split(",")]
         if agreed != [PROTOCOL]:
             raise Malformed("101 to another protocol than was asked for")
@@ -82,10 +80,10 @@ class Upgrading(Exchange):
 
     def __init__(self, setting: Setting, call: Call, pool: Pool) -> None:
         super().__init__(setting, call, pool)
-        self._reading.head = Upgraded(call.method)
+        self._reading = Upgraded(call.method)
 
     def _began(self) -> None:
-        head = self._reading.head
+        head = self._reading
         if head.status != 101 or self._connection is None:
             super()._began()
             return

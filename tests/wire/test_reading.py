@@ -34,7 +34,7 @@ def read(*pieces: bytes, method: str = "GET") -> Read | str:
         reading.eof()
     except Fault as fault:
         return fault.code
-    return Read(reading.head.status, body, reading.reusable)
+    return Read(reading.status, body, reading.reusable)
 
 
 def cuts(data: bytes) -> list[tuple[bytes, ...]]:
@@ -220,7 +220,7 @@ def flood(reading: Reading, data: bytes, times: int) -> None:
 def test_headers_keep_their_order_their_doubles_and_their_bytes() -> None:
     reading = Reading("GET")
     reading.feed(OK + b"B: 1\r\na:  2 \t\r\nB: 3\r\nC: \xc3\xa9\xff\r\nContent-Length: 0\r\n\r\n")
-    pairs = list(reading.head.headers.items())
+    pairs = list(reading.headers.items())
     assert pairs[:3] == [("B", "1"), ("a", "2"), ("B", "3")]
     assert pairs[3][1].encode("utf-8", "surrogateescape") == b"\xc3\xa9\xff"
 
@@ -229,7 +229,7 @@ def test_no_trailer_becomes_a_header() -> None:
     reading = Reading("GET")
     reading.feed(CHUNKED + b"1\r\nx\r\n0\r\nX-Late: y\r\nTransfer-Encoding: gzip\r\n\r\n")
     assert reading.over
-    assert list(reading.head.headers) == ["Transfer-Encoding"]
+    assert list(reading.headers) == ["Transfer-Encoding"]
 
 
 # --- hypothesis --------------------------------------------------------------------------------------------
