@@ -1,5 +1,6 @@
 """A chat has `input` or a list of `messages`, or it goes nowhere; with both it asks twice, and `input` wins."""
 
+from collections.abc import Awaitable
 from typing import Final, Literal
 
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
@@ -19,9 +20,9 @@ def contract(recorder: Recorder, both: Both = "input") -> Middleware:
     taken out, `both` where it went on as it came (on an agent's own paths), `refused`.
     """
 
-    async def middleware(call: Call, forward: Handler) -> Reply:
+    def middleware(call: Call, forward: Handler) -> Awaitable[Reply]:
         if call.wants_stream is None or call.dialect not in PLAIN:
-            return await forward(call)
+            return forward(call)
         chat = call.dialect == "chat"
         value = call.body.value if isinstance(call.body, Body) else None
         if chat and not accepted(value):
@@ -33,7 +34,7 @@ def contract(recorder: Recorder, both: Both = "input") -> Middleware:
                 detail, hint = hints.explain("ambiguous_body")
                 raise Refusal(400, "ambiguous_body", detail=detail, hint=hint)
             call = once(call) if chat else call
-        return await forward(call)
+        return forward(call)
 
     return middleware
 

@@ -177,6 +177,9 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class Middleware(Protocol):
-    """`async def name(call, forward)`: look at the call, `await forward(call)`, look at the reply."""
+    """`async def name(call, forward)`: look at the call, `await forward(call)`, look at the reply.
 
-    async def __call__(self, call: Call, forward: Handler, /) -> Reply: ...
+    What looks at the call alone may be a plain function that returns `forward(call)`: it costs no coroutine.
+    """
+
+    def __call__(self, call: Call, forward: Handler, /) -> Awaitable[Reply]: ...

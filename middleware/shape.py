@@ -1,5 +1,7 @@
 """Tells an agent the question in the shape that it takes: `messages` or `input`."""
 
+from collections.abc import Awaitable
+
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
 from policies.refusal import Refusal
 from policies.shapes import Shape, asked_for, translate
@@ -16,17 +18,17 @@ def shape() -> Middleware:
     """
     learned: dict[tuple[str, str], Shape] = {}
 
-    async def middleware(call: Call, forward: Handler) -> Reply:
+    def middleware(call: Call, forward: Handler) -> Awaitable[Reply]:
         match call.agent.shape:
             case "auto":
-                return await auto(call, forward)
+                return auto(call, forward)
             case "input" | "messages" as fixed:
-                return await forward(told(call, fixed))
-        return await forward(call)
+                return forward(told(call, fixed))
+        return forward(call)
 
     async def auto(call: Call, forward: Handler) -> Reply:
         agent = call.agent.name, call.agent.url
-        known = learned.get(agent)
+        known = learned.get(agent) if learned else None
         first = told(call, known) if known else call
         reply = await forward(first)
         if reply.status < 400 or call.agent.replay == "never":

@@ -1,6 +1,6 @@
-"""Runs a coroutine step by step and times each step: between two of its awaits nobody else gets to run."""
+"""Awaits step by step and times each step: between two of its awaits nobody else gets to run."""
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
@@ -10,20 +10,21 @@ LONGEST: Final = 0.25  # seconds that one step may take before it is named
 
 
 class Stepped(Generic[T]):
-    """`await Stepped(coroutine, tell)`: what it returns; `tell(seconds)` for each step that took too long.
+    """`await Stepped(awaitable, tell)`: what it brings; `tell(seconds)` for each step that took too long.
 
     Of steps within steps only the innermost is told: what it did is not what those around it did.
     """
 
     _told_at = 0.0  # when a step within the one that runs now was told
 
-    __slots__ = ("coroutine", "tell")
+    __slots__ = ("awaitable", "tell")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], tell: Callable[[float], None]) -> None:
-        self.coroutine, self.tell = coroutine, tell
+    def __init__(self, awaitable: Awaitable[T], tell: Callable[[float], None]) -> None:
+        self.awaitable, self.tell = awaitable, tell
 
     def __await__(self) -> Generator[Any, Any, T]:
-        send, throw = self.coroutine.send, self.coroutine.throw
+        steps = self.awaitable.__await__()
+        send, throw = steps.send, steps.throw
         sent: Any = None
         thrown: BaseException | None = None
         while True:

@@ -40,23 +40,17 @@ class Patience(NamedTuple):
 class Answer:
     """The edge's side of one exchange; a `Sink` for whatever is pumped, and ticked by the sweep.
 
-    aiohttp takes it for the response of its handler: it asks for `keep_alive`, and calls `prepare` and
-    `write_eof`, which have nothing left to do.
+    aiohttp takes it for the response of its handler: it asks for `keep_alive`, and where another protocol was asked
+    for calls `prepare` and `write_eof`, which have nothing left to do.
     """
 
-    # What stands at the class is what most answers never need of their own.
-    state: State = "uncommitted"
-    opening: Headers | None = None  # where the caller waits for an event stream: how it begins
-    watch: Watch | None = None
-    tunnel: Tunnel | None = None  # what has the connection
-    early = stalled = False
+    __slots__ = (
+        "_began", "_bodiless", "_chunked", "_common", "_head", "_length", "_may_open", "_moved", "_protocol",
+        "_quiet_since", "_seen", "_writing", "early", "first_byte", "keep_alive", "opening", "patience", "request",
+        "size", "stalled", "state", "status", "task", "tunnel", "watch",
+    )  # fmt: skip
+
     dated = True  # by us: what it says of its own
-    size = status = 0
-    first_byte = 0.0
-    _may_open: Callable[[], bool] = bool
-    _length: int | None = None
-    _moved = _seen = 0
-    _writing = _chunked = _bodiless = False
 
     def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float) -> None:
         """`now` is the loop's own clock, which the sweep goes by."""
@@ -67,6 +61,17 @@ class Answer:
         self._common = common
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = now
+        self.state: State = "uncommitted"
+        self.opening: Headers | None = None  # where the caller waits for an event stream: how it begins
+        self.watch: Watch | None = None
+        self.tunnel: Tunnel | None = None  # what has the connection
+        self.early = self.stalled = False
+        self.size = self.status = 0
+        self.first_byte = 0.0
+        self._may_open: Callable[[], bool] = bool
+        self._length: int | None = None
+        self._moved = self._seen = 0
+        self._writing = self._chunked = self._bodiless = False
 
     # --- telling -------------------------------------------------------------------------------------------
 

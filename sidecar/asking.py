@@ -15,6 +15,7 @@ from policies.answers import is_json
 from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
+from sidecar.doors import at_hand
 from sidecar.expecting import expected, go_on
 from sidecar.registry import Registry
 from sidecar.sweep import Deadline, Sweep
@@ -131,7 +132,7 @@ class Asking:
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
         if request.content.is_eof():  # it came with its head, as nearly every chat does
-            return request.content.read_nowait()
+            return at_hand(request.content)
         raw = bytearray()
         async for chunk in self.arriving(request):
             raw += chunk

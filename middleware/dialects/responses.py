@@ -5,6 +5,8 @@ the shape, that one member is ever touched. Answer: Responses events or chat chu
 On both sides of the sidecar the bytes pass as they are; an agent's own errors pass with status and body.
 """
 
+from collections.abc import Awaitable
+
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
 from middleware.exchange import Body, Call, Handler, Reply
@@ -27,14 +29,15 @@ def responses(errors: str | None = None) -> Dialect:
             raise refusal
         return reply
 
-    async def outbound(call: Call, forward: Handler) -> Reply:
-        if call.wants_stream is None or not isinstance(call.body, Body):
-            return await forward(call)
-        value = call.body.value
-        if call.wants_stream or value.get("stream"):  # an absent `stream` already says no
-            raw = with_stream(call.body.raw, value, call.wants_stream)
-            if raw is not call.body.raw:
-                call = call._replace(body=Body(raw, value=value | {"stream": call.wants_stream}))
-        return await shaped(call, forward)
+    def outbound(call: Call, forward: Handler) -> Awaitable[Reply]:
+        wanted, body = call.wants_stream, call.body
+        if wanted is None or not isinstance(body, Body):
+            return forward(call)
+        value = body.value
+        if wanted or value.get("stream"):  # an absent `stream` already says no
+            raw = with_stream(body.raw, value, wanted)
+            if raw is not body.raw:
+                call = call._replace(body=Body(raw, value=value | {"stream": wanted}))
+        return shaped(call, forward)
 
     return Dialect(inbound, outbound, OPENING, as_json(errors), last_frame(errors), TERMINAL)

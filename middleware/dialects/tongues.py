@@ -1,7 +1,6 @@
 """The places of the chains where a tongue is looked up; with no coroutine of their own."""
 
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
 
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Middleware, Reply
@@ -10,7 +9,7 @@ from middleware.exchange import Call, Handler, Middleware, Reply
 def inbound(dialects: Mapping[str, Dialect]) -> Middleware:
     """From the caller's tongue into plain chat, and back."""
 
-    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+    def middleware(call: Call, forward: Handler) -> Awaitable[Reply]:
         return dialects[call.dialect].inbound(call, forward)
 
     return middleware
@@ -19,7 +18,7 @@ def inbound(dialects: Mapping[str, Dialect]) -> Middleware:
 def outbound(dialects: Mapping[str, Dialect]) -> Middleware:
     """From plain chat into the agent's tongue, and back."""
 
-    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+    def middleware(call: Call, forward: Handler) -> Awaitable[Reply]:
         return dialects[call.agent.kind].outbound(call, forward)
 
     return middleware
@@ -29,8 +28,8 @@ def relayed(dialects: Mapping[str, Dialect]) -> Middleware:
     """What a relay needs of the agent's tongue, where that asks for something."""
     relays = {kind: dialect.relay for kind, dialect in dialects.items() if dialect.relay is not None}
 
-    def middleware(call: Call, forward: Handler) -> Coroutine[Any, Any, Reply]:
+    def middleware(call: Call, forward: Handler) -> Awaitable[Reply]:
         relay = relays.get(call.agent.kind)
-        return forward(call) if relay is None else relay(call, forward)  # type: ignore[return-value]
+        return forward(call) if relay is None else relay(call, forward)
 
     return middleware

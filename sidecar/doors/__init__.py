@@ -2,5 +2,6 @@
 
 from sidecar.doors.connection import PRIVATE, Connection
 from sidecar.doors.listener import KEEPALIVE, CannotListen, Listener
+from sidecar.doors.request import at_hand
 
-__all__ = ["KEEPALIVE", "PRIVATE", "CannotListen", "Connection", "Listener"]
+__all__ = ["KEEPALIVE", "PRIVATE", "CannotListen", "Connection", "Listener", "at_hand"]

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import orjson
 from aiohttp import http_exceptions, web, web_protocol
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from policies import outcome
@@ -21,12 +22,14 @@ PRIVATE: Final = (
     (RequestHandler, "_request_count"),
     (RequestHandler, "_request_in_progress"),
     (RequestHandler, "_task_handler"),
+    (RequestHandler, "_upgraded"),
     (RequestHandler, "_waiter"),
     (RequestHandler, "connection_lost"),
     (RequestHandler, "data_received"),
     (RequestHandler, "finish_response"),
     (RequestHandler, "handle_error"),
     (web_protocol, "_ErrInfo"),
+    (StreamReader, "_buffer"),
 )
 
 
@@ -99,6 +102,14 @@ class Connection(RequestHandler):
         response.headers["Server"] = "sidecar"
         response.force_close()
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """What is no response of aiohttp's has been told to its end."""
+        if self._upgraded or isinstance(resp, web.StreamResponse):
+            return await super().finish_response(request, resp, start_time)
+        return resp, False
 
     def too_slow(self) -> None:
         """The head did not come in time: said in constant words, and closed."""

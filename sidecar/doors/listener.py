@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from policies.agent import Door
 from sidecar.doors.connection import Connection
+from sidecar.doors.request import Request
 from sidecar.refusing import accepted, refuse
 from sidecar.sweep import Sweep
 
@@ -86,9 +87,7 @@ class Server(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, self._loop, client_max_size=self.max_body
-        )
+        return Request(message, payload, protocol, writer, task, self._loop, self.max_body)
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self.options)
