@@ -12,6 +12,8 @@ PASSING: Final = frozenset({400, 404, 409, 413, 422, 429})
 
 
 def is_json(content_type: str) -> bool:
+    if content_type == "application/json":  # as nearly everybody says it
+        return True
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
