@@ -54,7 +54,9 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         """The call with all it carries for its agent: who the user is, in the platform's words, where the agent is
         trusted. One copy of the headers, none if nothing is added.
         """
-        token, email = (call.caller.token, call.caller.email) if call.agent.trusted else (None, None)
+        _, _, _, email, token, _ = call.caller
+        if not call.agent.trusted:
+            token = email = None
         if token is None and email is None and not bearer:
             return call
         headers = CIMultiDict(call.headers)

@@ -147,17 +147,8 @@ class Call(NamedTuple):
 
     def bearing(self, headers: Headers) -> "Call":
         """The same call with these headers; every call is told so once, and `_replace` takes twice the time."""
-        return Call(
-            self.agent,
-            self.caller,
-            self.dialect,
-            self.method,
-            self.target,
-            headers,
-            self.body,
-            self.wants_stream,
-            self.request_id,
-        )
+        agent, caller, dialect, method, target, _, body, wants_stream, request_id = self
+        return Call(agent, caller, dialect, method, target, headers, body, wants_stream, request_id)
 
 
 async def nothing(_: Ending) -> None:

@@ -60,9 +60,10 @@ def retry(
     agents: dict[str, Known] = {}
 
     async def middleware(call: Call, forward: Handler) -> Reply:
-        if call.agent.replay == "never":
+        agent = call.agent
+        if agent.replay == "never":
             return await forward(call)
-        known = agents.get(call.agent.name) or agents.setdefault(call.agent.name, Known())
+        known = agents.get(name := agent.name) or agents.setdefault(name, Known())
         if not isinstance(call.body, Body):
             call = call._replace(body=Unread(call.body))
         tries, until, resent = 0, 0.0, False
@@ -80,13 +81,14 @@ def retry(
                     raise
                 failure = refusal
             else:
-                if reply.status < 300 or is_json(reply.headers.get("Content-Type", "")):
-                    known.answered(reply.headers, clock())
+                status, headers, _, _ = reply
+                if status < 300 or is_json(headers.get("Content-Type", "")):
+                    known.answered(headers, clock())
                     return reply
                 if resent or not budget or not _not_run(call, reply, known, began, clock()):
                     return reply
                 await reply.close("agent_unavailable")
-                rule, failure, resent = policy.ASLEEP, _asleep(call.agent, reply.status), True
+                rule, failure, resent = policy.ASLEEP, _asleep(agent, status), True
             if tries < rule.tries and clock() + (pause := policy.pause(tries, spread())) <= until:
                 await sleep(pause)
             elif rule.wakes and budget:

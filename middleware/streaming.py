@@ -42,17 +42,18 @@ def streaming(recorder: Recorder) -> Middleware:
     """Notes `stream_refused` with the status where an agent refused to stream and was asked once more, whole."""
 
     async def middleware(call: Call, forward: Handler) -> Reply:
-        if call.wants_stream is None:
+        wanted = call.wants_stream
+        if wanted is None:
             return await forward(call)
-        asked = policy.ask(call.wants_stream, call.agent.streaming)
-        reply = await forward(call if asked is call.wants_stream else call._replace(wants_stream=asked))
+        asked = policy.ask(wanted, call.agent.streaming)
+        reply = await forward(call if asked is wanted else call._replace(wants_stream=asked))
         if asked and reply.status >= 400 and call.agent.replay != "never" and _refused_to_stream(reply):
             recorder.note(call, "stream_refused", reply.status)
             await reply.close("agent_refused")
             reply = await forward(call._replace(wants_stream=False))
-        body = reply.body
-        if isinstance(body, Body) and (not call.wants_stream or reply.status != 200):
-            return Reply(reply.status, _with(reply.headers, "raw"), body, reply.close)
+        status, headers, body, close = reply
+        if isinstance(body, Body) and (not wanted or status != 200):
+            return Reply(status, _with(headers, "raw"), body, close)
         try:
             return await _as_wanted(call, reply)
         except BaseException as error:

@@ -31,13 +31,13 @@ def chat(errors: str | None = None) -> Dialect:
             raise
 
     async def spoken(call: Call, reply: Reply) -> Reply:
-        kind = reply.headers.get("Content-Type", "")
-        body = reply.body
-        if refusal := answers.refused(call.agent, reply.status, kind):
+        status, headers, body, _ = reply
+        kind = headers.get("Content-Type", "")
+        if refusal := answers.refused(call.agent, status, kind):
             if isinstance(body, Body):  # its words may tell more of the cause
                 text = body.raw[:4096].decode("utf-8", "replace")
-                refusal = answers.refused(call.agent, reply.status, kind, text) or refusal
-            if errors == "passthrough" and reply.status >= 400:
+                refusal = answers.refused(call.agent, status, kind, text) or refusal
+            if errors == "passthrough" and status >= 400:
                 return reply
             raise refusal
         if isinstance(body, Body):
@@ -46,9 +46,9 @@ def chat(errors: str | None = None) -> Dialect:
         last = lambda refusal: frame(refusal, call.request_id)  # noqa: E731
         if not first or readable_by_hook(first):
             return reply._replace(body=Insisting(body, last))
-        translated = reply.headers.copy()
+        translated = headers.copy()
         translated["x-sidecar-stream"] = "translated"
-        return reply._replace(headers=type(reply.headers)(translated), body=Insisting(Reframed(body), last))
+        return reply._replace(headers=type(headers)(translated), body=Insisting(Reframed(body), last))
 
     async def outbound(call: Call, forward: Handler) -> Reply:
         raise Refusal(500, "not_configured", detail="No agent speaks `chat`; it is a caller's tongue.")

@@ -37,17 +37,17 @@ class Limits(NamedTuple):
     ping: float = 25.0
 
 
-class Setting(NamedTuple):
+class Setting:
     """What all exchanges of one wire share. `terminals`: what proves a stream whole, by the agent's kind."""
 
-    limits: Limits
-    sweep: Sweep
-    terminals: Mapping[str, tuple[bytes, ...]]
-    proxied: bool
+    __slots__ = ("first_byte", "gap", "limits", "proxied", "sweep", "terminals", "total", "tunnels", "whole")
 
-    @property
-    def tunnels(self) -> Patience:
-        return Patience(self.limits.stall, self.limits.gap, self.limits.ping)
+    def __init__(
+        self, limits: Limits, sweep: Sweep, terminals: Mapping[str, tuple[bytes, ...]], *, proxied: bool
+    ) -> None:
+        self.limits, self.sweep, self.terminals, self.proxied = limits, sweep, terminals, proxied
+        self.first_byte, self.gap, self.total, self.whole = limits[1:5]  # what every exchange looks at
+        self.tunnels = Patience(limits.stall, limits.gap, limits.ping)
 
 
 class Exchange:
@@ -73,7 +73,7 @@ class Exchange:
         self._parts: list[bytes] = []
         self._size = 0
         self._code = "agent_first_byte_timeout"
-        self._gap = setting.limits.gap
+        self._gap = setting.gap
         self.at = NEVER  # when the sweep ends it, saying that code
         self.moved = False  # something came since the sweep looked
         self.sent: Sent = "none"
@@ -89,8 +89,9 @@ class Exchange:
             raise Fault("agent_broke_off")
         self._connection, self.reused = connection, reused
         connection.asking = self
-        self.at = self._clock() + self._setting.limits.first_byte
-        self._setting.sweep.items.add(self)
+        setting = self._setting
+        self.at = self._clock() + setting.first_byte
+        setting.sweep.items.add(self)
         if isinstance(body, Body):
             raw = body.raw
             self.sent = "full"
@@ -110,11 +111,11 @@ class Exchange:
             async for piece in pieces(body):
                 connection.transport.write(piece)
                 if connection.full:
-                    self._expect(self._setting.limits.first_byte)
+                    self._expect(self._setting.first_byte)
                     await connection.room()
                 self._expect(NEVER)  # now it is the caller who is waited for
             self.sent = "full"
-            self._expect(self._setting.limits.first_byte)
+            self._expect(self._setting.first_byte)
         except Exception as error:
             self.fail(error)
 
@@ -160,19 +161,19 @@ class Exchange:
 
     def _began(self) -> None:
         """The head is complete: either the whole answer is waited for now, or the reply is there."""
-        call, head, limits = self._call, self._reading, self._setting.limits
+        call, head, setting = self._call, self._reading, self._setting
         judged = call.wants_stream is not None
         events = answers.is_sse(head.headers.get("Content-Type", ""))
         if judged and not events:
-            if head.length > limits.whole:
+            if head.length > setting.whole:
                 raise Fault("agent_too_large")
-            self._code, self.at = "agent_total_timeout", self._clock() + limits.total
+            self._code, self.at = "agent_total_timeout", self._clock() + setting.total
             return
         if events and not judged and call.method == "GET":
             self._gap = NEVER  # who subscribes to events waits for them, however long
         self._code, self.at = "agent_gap_timeout", self._clock() + self._gap
         if judged:
-            watch = Watch(self._setting.terminals.get(call.agent.kind, ()))
+            watch = Watch(setting.terminals.get(call.agent.kind, ()))
         elif not events:
             watch = OPAQUE
         else:
@@ -187,7 +188,7 @@ class Exchange:
 
     def _collect(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        if self._size > self._setting.limits.whole:
+        if self._size > self._setting.whole:
             raise Fault("agent_too_large")
         self._parts.append(chunk)
 

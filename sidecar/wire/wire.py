@@ -42,18 +42,16 @@ class Wire:
         public: bool = False,
     ) -> None:
         self.pools: dict[Origin, Pool] = {}
-        self._setting: Final = Setting(limits, sweep, terminals, proxied)
+        self._setting: Final = Setting(limits, sweep, terminals, proxied=proxied)
         self._recorder, self._tls, self._public = recorder, tls, public
         self._places: dict[str, Place] = {}
 
     async def __call__(self, call: Call) -> Reply:
-        pool, path, authority = self._places.get(call.agent.url) or self._place(call)
-        body = call.body
-        framing = (
-            request.length(call.method, len(body.raw)) if isinstance(body, Body) else upload.framing(body)
-        )
-        head = request.head(call.method, path + call.target, authority, call.headers, framing)
-        if call.wants_stream is None and "upgrade" in call.headers and not framing:
+        agent, _, _, method, target, headers, body, wants_stream, _ = call
+        pool, path, authority = self._places.get(agent.url) or self._place(call)
+        framing = request.length(method, len(body.raw)) if isinstance(body, Body) else upload.framing(body)
+        head = request.head(method, path + target, authority, headers, framing)
+        if wants_stream is None and "upgrade" in headers and not framing:
             exchange: Exchange = Upgrading(self._setting, call, pool)
             head = upgrading(head)
         else:
@@ -68,7 +66,7 @@ class Wire:
             result = "answered"
             return reply
         except Fault as fault:
-            refused = told(fault, call.agent, "none", proxied=self._setting.proxied)
+            refused = told(fault, agent, "none", proxied=self._setting.proxied)
             result = refused.code
             raise refused from fault
         except Refusal as refusal:
