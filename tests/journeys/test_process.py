@@ -93,6 +93,18 @@ async def test_l08_a_taken_port_is_one_line_and_exit_1(process: Started, agent: 
     assert b"Traceback" not in out + err
 
 
+async def test_l08_an_address_that_is_not_this_machines_is_told_with_the_setting_that_holds_it(
+    process: Started, agent: sim.Agent
+) -> None:
+    one = await process("serve", AGENT_APP_URL=agent.url, SIDECAR_ADMIN_HOST="192.0.2.1")
+    _, err = await one.process.communicate()
+    assert (one.process.returncode, err.decode()) == (
+        1,
+        "sidecar: The admin door cannot listen on 192.0.2.1:0: this machine has no such address. "
+        "SIDECAR_ADMIN_HOST chooses another.\n",
+    )
+
+
 async def test_the_demo_takes_the_next_free_port_and_says_so(
     process: Started, http: aiohttp.ClientSession
 ) -> None:

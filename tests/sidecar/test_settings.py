@@ -344,6 +344,10 @@ def test_h12_a_platform_without_its_client_id_is_said_and_nobody_is_believed() -
     assert said(given_ | {"SIDECAR_PLATFORM": "on"}) == (
         "SIDECAR_PLATFORM=on although DATABRICKS_CLIENT_ID is not set: whoever reaches the front is believed",
     )
+    assert said({"SIDECAR_PLATFORM": "on"}) == (
+        "SIDECAR_PLATFORM=on although DATABRICKS_APP_NAME, DATABRICKS_HOST and DATABRICKS_CLIENT_ID are not set: "
+        "whoever reaches the front is believed",
+    )
 
 
 def test_a_laptop_with_a_workspace_is_no_broken_platform() -> None:
@@ -433,7 +437,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         "closed; accepted: header names, separated by commas: `x-tenant,x-region`",
         f"SIDECAR_AGENTS__B__TOKN: {nearest} SIDECAR_AGENTS__B__TOKEN",
         "SIDECAR_AGENTS__C__URL: a credential would go to another machine over plain http; "
-        "use https://, or set …__PLAINTEXT=true",
+        "use https://, or set SIDECAR_AGENTS__C__PLAINTEXT=true",
         "SIDECAR_AGENTS___D__URL: it names no agent; "
         "accepted: letters, digits and `_`, up to 63, not `_` first",
         "SIDECAR_EGRESS_HOST: other machines could call agents with the app's credentials; "
@@ -547,7 +551,12 @@ BAD_PAIRS: list[tuple[dict[str, str], str]] = [
     (
         {"SIDECAR_AGENTS__B__URL": "http://b.example.org", "SIDECAR_AGENTS__B__TRUSTED": "true"},
         "SIDECAR_AGENTS__B__URL: the user's identity would go to another machine over plain http; "
-        "use https://, or set …__PLAINTEXT=true",
+        "use https://, or set SIDECAR_AGENTS__B__PLAINTEXT=true",
+    ),
+    (
+        {"AGENT_APP_URL": "http://agent.example.org", "SIDECAR_AGENTS__DEFAULT__TRUSTED": "true"},
+        "AGENT_APP_URL: the user's identity would go to another machine over plain http; "
+        "use https://, or set SIDECAR_AGENTS__DEFAULT__PLAINTEXT=true",
     ),
 ]
 
