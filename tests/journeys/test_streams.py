@@ -45,6 +45,18 @@ async def test_a_raw_stream_arrives_as_the_very_bytes_that_the_agent_sent(
     assert await through.read() == await direct.read()
 
 
+async def test_a_whole_answer_arrives_as_the_very_bytes_that_the_agent_sent(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url)
+    asked = said("hello", stream=False)
+    direct = await (await sidecar.http.post(f"{agent.url}/invocations", json=asked)).read()
+    for through in (await sidecar.chat(asked), await sidecar.call(asked)):
+        assert (through.status, through.headers["x-sidecar-stream"]) == (200, "raw")
+        assert through.headers["Content-Type"] == "application/json"
+        assert await through.read() == direct
+
+
 async def test_s01_each_event_is_handed_on_as_it_comes(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url, COMMIT_AFTER="0.1")
     answer = await sidecar.chat(said("step"))
