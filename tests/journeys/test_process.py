@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from journeys.conftest import HELLO, client, said
 from journeys.process import Started
 
 from sidecar import sim
+from sidecar.main import running
+
+IMPORTED = time.monotonic()
 
 
 @pytest.fixture
@@ -153,6 +157,11 @@ async def test_a_caller_who_leaves_the_real_process_closes_the_agent(
     await agent.called()
     asking.cancel()
     await agent.left(within=1.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it counts from behind the imports")
+def test_what_it_took_to_be_ready_counts_from_when_the_process_was_started() -> None:
+    assert (running() or 0) >= time.monotonic() - IMPORTED
 
 
 async def test_the_start_block_tells_doors_belief_agents_and_chain(
