@@ -176,6 +176,12 @@ def test_an_admin_door_beyond_loopback_is_said_to_serve_the_first_three_only() -
     assert "/metrics, /agents, /calls\n" in sidecar("check", **AGENT).stdout
 
 
+@pytest.mark.parametrize("command", ["check", "config", "middleware"])
+def test_a_terminal_that_has_no_arrows_is_told_all_the_same(command: str) -> None:
+    ran = process(command, **AGENT, PYTHONIOENCODING="iso8859-5")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_h12_check_warns_of_a_platform_that_is_not_whole() -> None:
     given = {"DATABRICKS_APP_NAME": "my-app", "DATABRICKS_HOST": "https://dbc-1.example.org"}
     answer = sidecar("check", **AGENT, **given)
