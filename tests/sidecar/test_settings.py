@@ -219,6 +219,12 @@ def test_lists_are_separated_by_commas() -> None:
     assert found.agents["default"].headers == ("x-tenant", "x-region")
 
 
+@pytest.mark.parametrize("text", ["ann", "ann@", "a b@example.org", "änn@example.org", "a\udcff@example.org"])
+def test_a_played_user_is_an_address_that_a_header_could_bring(text: str) -> None:
+    (line,) = wrong(AGENT | {"SIDECAR_DEV_USER": text})
+    assert line.endswith(" is no e-mail address; accepted: one e-mail address")
+
+
 def test_an_empty_text_is_no_value_and_an_empty_list() -> None:
     found = load(AGENT | {"SIDECAR_PORT": "", "SIDECAR_EGRESS_SECRET": " ", "SIDECAR_FRONT_ROUTES": ""})
     assert found.port == 8000
