@@ -5,6 +5,7 @@ import errno
 import resource
 from collections.abc import Awaitable, Callable
 from functools import partial
+from socket import gaierror
 from typing import Any, Final
 
 from aiohttp import web
@@ -185,7 +186,7 @@ class CannotListen(Exception):
     def __init__(self, door: Door, host: str, port: int, error: OSError) -> None:
         setting = "SIDECAR_" if door == "front" else f"SIDECAR_{door.upper()}_"
         taken = error.errno == errno.EADDRINUSE
-        if error.errno == errno.EADDRNOTAVAIL:
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, gaierror):
             why, next_step = "this machine has no such address", f"{setting}HOST chooses another."
         else:
             why = "the port is taken" if taken else (error.strerror or "not permitted").lower()

@@ -1,8 +1,10 @@
 """The doors: what of aiohttp they rely on, and how they meet callers that are slow, broken or too many."""
 
 import asyncio
+import errno
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from aiohttp import web
 from journeys.process import Started, starting
 
-from sidecar.doors import PRIVATE, Listener
+from sidecar.doors import PRIVATE, CannotListen, Listener
 from sidecar.sweep import Sweep
 
 Open = Callable[..., Awaitable[Listener]]
@@ -333,3 +335,30 @@ async def test_d10_without_files_some_are_turned_away_the_operator_is_told_once_
     log, _ = await asyncio.wait_for(one.process.communicate(), 15)
     assert log.decode().count("nearly as many files and connections are open as may be") == 1
     assert one.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.EADDRINUSE, "Address already in use"),
+            "the port is taken. SIDECAR_EGRESS_PORT chooses another (0: any free one).",
+        ),
+        (
+            OSError(errno.EACCES, "Permission denied"),
+            "permission denied. SIDECAR_EGRESS_PORT chooses another (0: any free one).",
+        ),
+        (
+            OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+            "this machine has no such address. SIDECAR_EGRESS_HOST chooses another.",
+        ),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "this machine has no such address. SIDECAR_EGRESS_HOST chooses another.",
+        ),
+    ],
+)
+def test_l08_a_door_that_cannot_open_names_the_setting_that_would_have_it_open(
+    error: OSError, said: str
+) -> None:
+    assert str(CannotListen("egress", "box", 80, error)) == f"The egress door cannot listen on box:80: {said}"
