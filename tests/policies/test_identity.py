@@ -178,9 +178,17 @@ def test_at_egress_the_platforms_email_comes_first() -> None:
     assert caller(sent, "egress", True)[0].email == "ada@example.org"
 
 
-def test_at_the_front_the_name_that_agents_read_is_never_believed() -> None:
+# What else may come with a request so that its names are looked at one by one.
+UNUSUAL = [(), (("X_Odd", "1"),), (("Cookie", "a=1"), ("Cookie", "b=2"))]
+
+
+@pytest.mark.parametrize("beside", UNUSUAL)
+@pytest.mark.parametrize("name", ["x-app-user-email", "X_App_User_Email"])
+def test_at_the_front_the_name_that_agents_read_is_never_believed(
+    name: str, beside: tuple[tuple[str, str], ...]
+) -> None:
     """No proxy sets it there, so whoever did is the browser."""
-    who, removed = caller(came(("x-app-user-email", "eve@example.org")), "front", True)
+    who, removed = caller(came((name, "eve@example.org"), *beside), "front", True)
     assert who.email is None
     assert removed == {"x-app-user-email": 1}
 
@@ -251,6 +259,12 @@ def test_two_authorization_headers_are_refused_at_the_front(believes: bool) -> N
     with pytest.raises(Refusal) as refused:
         caller(came(("Authorization", "Bearer a"), ("authorization", "Bearer b")), "front", believes)
     assert (refused.value.status, refused.value.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("beside", UNUSUAL)
+def test_one_authorization_header_is_nothing_unusual(beside: tuple[tuple[str, str], ...]) -> None:
+    who, removed = caller(came(("Authorization", "Bearer a"), *beside), "front", True)
+    assert (who, removed) == (Caller("front", True), {})
 
 
 def test_at_egress_authorization_is_replaced_however_often_it_came() -> None:
