@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from aiohttp import web
 from journeys.conftest import Start, said
 
 from sidecar import sim
+from sidecar.sim.serving import serving
 
 DONE = b"data: [DONE]\n\n"
 
@@ -109,6 +111,27 @@ async def test_s06_a_failure_within_the_commit_window_keeps_a_real_status(
     else:
         assert body["error"] == code
         assert body["agent_status"] == agents_status
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_a_caller_can_act_on_passes_with_status_body_and_retry_after(
+    start: Start, status: int, stream: bool
+) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(
+            status=status,
+            body=b'{ "detail":"no" }',
+            content_type="application/json",
+            headers={"Retry-After": "7"},
+        )
+
+    async with serving(answer) as agent:
+        sidecar = await start(agent.url)
+        for told in (await sidecar.chat(said("hello", stream=stream)), await sidecar.call(said("hello"))):
+            assert (told.status, await told.read()) == (status, b'{ "detail":"no" }')
+            assert told.headers["Retry-After"] == "7"
+        assert {call["outcome"] for call in await sidecar.calls()} == {"agent_refused"}
 
 
 async def test_s07_a_failure_after_the_commit_is_a_typed_frame_and_no_done(
