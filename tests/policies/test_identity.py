@@ -117,6 +117,27 @@ def test_each_door_says_in_one_sentence_whom_it_believes(belief: Belief, says: s
 
 # --- who calls --------------------------------------------------------------------------------------------
 
+# What else may come with a request so that its names are looked at one by one.
+UNUSUAL = [(), (("X_Odd", "1"),), (("Cookie", "a=1"), ("Cookie", "b=2"))]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(IDENTITY),
+        st.sampled_from(
+            ["ada@example.org", "eve@example.org, ada@example.org", TOKEN, " ada\t", "", "ädä", "a b"]
+        ),
+    ),
+    st.sampled_from(UNUSUAL),
+    st.sampled_from(["front", "egress"]),
+    st.booleans(),
+)
+def test_names_that_have_to_be_looked_at_one_by_one_change_nothing_of_who_calls(
+    sent: dict[str, str], beside: tuple[tuple[str, str], ...], door: Door, believes: bool
+) -> None:
+    usual = caller(came(*sent.items()), door, believes)
+    assert caller(came(*sent.items(), *beside), door, believes) == usual
+
 
 def test_the_platforms_headers_become_the_caller() -> None:
     who, removed = caller(came(*FROM_THE_PLATFORM), "front", True)
@@ -169,6 +190,15 @@ def test_an_identity_header_in_another_spelling_is_refused(name: str) -> None:
     assert refused.value.code == "duplicate_identity_header"
 
 
+@pytest.mark.parametrize("other", ["X_Forwarded_Email", "x-Forwarded_email", "X-Forwarded-Email"])
+def test_an_identity_header_in_two_spellings_is_refused_whichever_came_first(other: str) -> None:
+    """H02, H03"""
+    for names in (("x-forwarded-email", other), (other, "x-forwarded-email")):
+        with pytest.raises(Refusal) as refused:
+            caller(came(*((name, "ada@example.org") for name in names), ("X_Odd", "1")), "egress", True)
+        assert refused.value.code == "duplicate_identity_header"
+
+
 def test_at_egress_the_email_may_come_under_the_name_that_agents_read() -> None:
     assert caller(came(("x-app-user-email", "ada@example.org")), "egress", True)[0].email == "ada@example.org"
 
@@ -176,10 +206,6 @@ def test_at_egress_the_email_may_come_under_the_name_that_agents_read() -> None:
 def test_at_egress_the_platforms_email_comes_first() -> None:
     sent = came(("x-app-user-email", "eve@example.org"), ("x-forwarded-email", "ada@example.org"))
     assert caller(sent, "egress", True)[0].email == "ada@example.org"
-
-
-# What else may come with a request so that its names are looked at one by one.
-UNUSUAL = [(), (("X_Odd", "1"),), (("Cookie", "a=1"), ("Cookie", "b=2"))]
 
 
 @pytest.mark.parametrize("beside", UNUSUAL)
