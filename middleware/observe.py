@@ -14,7 +14,7 @@ class Recorder(Protocol):
     def began(self, call: Call) -> None: ...
 
     def note(self, call: Call, what: str, value: Any) -> None:
-        """One fact for the log line and the tap: `stream=synthesized`, `attempts=2` …"""
+        """One fact for the tap; the log line has the built-in ones: `stream=synthesized`, `attempts=2` …"""
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was answered by us; cause and hint go to the log."""

@@ -43,6 +43,8 @@ def refused(agent: Agent, status: int, content_type: str, text: str = "") -> Ref
         code = "agent_forbidden"
     elif status in PASSING and is_json(content_type):
         return None
+    elif status == 508:
+        code = "loop_detected"  # told by the sidecar to which the call came back
     else:
         code = "agent_failed"
     reason = "" if status >= 300 else f"content type {content_type[:60] or 'missing'}"

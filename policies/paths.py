@@ -16,6 +16,7 @@ _ESCAPE: Final = re.compile(
     r"%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|5[Cc]|7[Ff])|\\"
 )  # broken, control, backslash
 _DOT: Final = re.compile(r"%2[Ee]")
+_RELAYED: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"  # and more: all that HTTP knows but TRACE
 _PORTS: Final = {"http": 80, "https": 443}
 _INSIDE: Final = re.compile(r"%2[Ff]|%3[Bb]|;")  # what some servers split a segment at
 
@@ -90,12 +91,16 @@ def _invalid(cause: str) -> Refusal:
 def route(door: Door, method: str, target: Target) -> Route:
     """What a request asks for, once the egress key is cut off. `other` is nothing of an agent's.
 
-    Refusal 405 `method_not_allowed` for anything but POST on /api/chat.
+    Refusal 405 `method_not_allowed` for anything but POST on /api/chat, and for TRACE to an agent: whoever answers
+    that repeats what it was sent, and that has a credential of ours in it.
     """
     path, query = target
+    if method == "TRACE" and path.startswith(("/agents/", "/api/agents/")):
+        raise Refusal(405, "method_not_allowed", allow=_RELAYED)
     if path == "/api/chat" or (path.startswith("/api/chat/") and NAME.fullmatch(path, 10)):
         if method != "POST":
-            raise Refusal(405, "method_not_allowed", hint="POST a body with `input` or `messages`.")
+            hint = "POST a body with `input` or `messages`."
+            raise Refusal(405, "method_not_allowed", hint=hint, allow="POST")
         name = path[10:]
         return Route("/api/chat/{agent}" if name else "/api/chat", "chat", name or None, "/invocations")
     if path.startswith("/agents/"):

@@ -15,6 +15,7 @@ class Refusal(Exception):
     `sent`     what had left for the agent when it broke: the only ground on which a call is repeated (DESIGN §10)
     `stale`    it broke on a connection kept from an earlier call, before a byte of an answer: likely unread
     `retry_after`   seconds, becomes the header of that name
+    `allow`    the methods that are taken instead, becomes the header of that name
     `extra`    further members of the error body, told to everybody
     """
 
@@ -30,6 +31,7 @@ class Refusal(Exception):
         sent: Sent = "full",
         stale: bool = False,
         retry_after: int | None = None,
+        allow: str | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(code)
@@ -42,6 +44,7 @@ class Refusal(Exception):
         self.sent: Sent = sent
         self.stale = stale
         self.retry_after = retry_after
+        self.allow = allow
         self.extra = extra
 
     def __repr__(self) -> str:

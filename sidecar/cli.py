@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ def main() -> None:
 
     Every setting is a variable: docs/settings.md lists them, and `sidecar config` shows what is in effect.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # not every locale has arrows; stderr is like this already
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _env_file(command: Callable[..., Any]) -> Callable[..., Any]:

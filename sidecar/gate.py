@@ -90,7 +90,7 @@ class Doorkeeper:
                 if pairs:
                     return self.whole(204, b"", request_id, pairs)
             if why is not None:
-                raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint)
+                raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
             believed = identity.believed(self.belief, request.remote, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
             if self.player is not None:
@@ -103,9 +103,10 @@ class Doorkeeper:
             return await edge.exchange(request, route, caller, request_id, removed, common)
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
-            retry = [] if refusal.retry_after is None else [("Retry-After", str(refusal.retry_after))]
+            told = [("Retry-After", refusal.retry_after), ("Allow", refusal.allow)]
+            pairs = [(name, str(value)) for name, value in told if value is not None]
             body = orjson.dumps(errors.body(refusal, full=self.full))
-            answer = self.whole(refusal.status, body, request_id, [*retry, *access.cors(self.rules, headers)])
+            answer = self.whole(refusal.status, body, request_id, [*pairs, *access.cors(self.rules, headers)])
             if method == paths.CONNECT:  # what follows was meant for somebody else
                 answer.force_close()
             return answer

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import aiohttp
 
 from policies.agent import Agent, Door
+from policies.discovery import is_loopback
 from policies.identity import Belief
 from policies.order import order
 from sidecar.layers import RIM
@@ -40,6 +41,8 @@ def _platform(settings: Settings) -> Iterator[str]:
     if settings.on_platform:
         why = "SIDECAR_PLATFORM=on" if settings.platform else f"app {settings.app_name}"
         yield f"  platform    on ({why}): the front listens for the platform's proxy and believes its headers"
+    elif settings.platform:
+        yield "  platform    off (SIDECAR_PLATFORM=off): the front believes no platform's headers"
     else:
         yield "  platform    off: this is no Databricks App, as far as its variables say"
 
@@ -52,7 +55,8 @@ def _doors(
         "front": ", ".join([*settings.front_routes, *rest]).removeprefix("all else: "),
         "egress": "every path of an agent: /agents/<agent>/…, /invocations, /responses, /api/chat; "
         "/api/agents, /docs",
-        "admin": "/healthz, /readyz, /metrics, /agents, /calls",
+        "admin": "/healthz, /readyz, /metrics"
+        + (", /agents, /calls" if is_loopback(settings.admin_host) else ""),
     }
     for door in ("front", "egress", "admin"):
         yield f"  {door:<11} {addresses[door]}  {serves[door]}"

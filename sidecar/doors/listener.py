@@ -5,6 +5,7 @@ import errno
 import resource
 from collections.abc import Awaitable, Callable
 from functools import partial
+from socket import gaierror
 from typing import Any, Final
 
 from aiohttp import web
@@ -184,10 +185,11 @@ class CannotListen(Exception):
     """A door could not be opened: one line that says which, why, and what to set."""
 
     def __init__(self, door: Door, host: str, port: int, error: OSError) -> None:
-        setting = "SIDECAR_PORT" if door == "front" else f"SIDECAR_{door.upper()}_PORT"
+        setting = "SIDECAR_" if door == "front" else f"SIDECAR_{door.upper()}_"
         taken = error.errno == errno.EADDRINUSE
-        why = "the port is taken" if taken else (error.strerror or "not permitted").lower()
-        super().__init__(
-            f"The {door} door cannot listen on {host}:{port}: {why}. {setting} chooses another (0: any free one)."
-        )
-        self.taken = taken
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, gaierror):
+            why, next_step = "this machine has no such address", f"{setting}HOST chooses another."
+        else:
+            why = "the port is taken" if taken else (error.strerror or "not permitted").lower()
+            next_step = f"{setting}PORT chooses another (0: any free one)."
+        super().__init__(f"The {door} door cannot listen on {host}:{port}: {why}. {next_step}")

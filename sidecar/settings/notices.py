@@ -53,11 +53,12 @@ def _no_effect(given: Given) -> Iterator[str]:
 
 
 def _platform(settings: Settings) -> Iterator[str]:
-    absent = " and ".join(name for name, field in _PLATFORM.items() if not getattr(settings, field))
-    if settings.platform == "on" and absent:
-        yield f"SIDECAR_PLATFORM=on although {absent} is not set: whoever reaches the front is believed"
-    if settings.platform is None and settings.app_name and absent:
+    *others, last = [name for name, field in _PLATFORM.items() if not getattr(settings, field)] or [""]
+    absent = f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
+    if settings.platform == "on" and last:
+        yield f"SIDECAR_PLATFORM=on although {absent}: whoever reaches the front is believed"
+    if settings.platform is None and settings.app_name and last:
         believed = "those in SIDECAR_TRUST are" if settings.trust else "nobody is"
-        yield f"{absent} is not set: this is not taken for the platform, and {believed} believed at the front"
+        yield f"{absent}: this is not taken for the platform, and {believed} believed at the front"
     if settings.on_platform and settings.trust:
         yield "SIDECAR_TRUST has no effect on the platform: its proxy says who the user is"

@@ -28,10 +28,14 @@ def problems(settings: Settings, given: Given, command: Command) -> Iterator[Pro
     for reads, rule in RULES:
         if given.broken.isdisjoint(reads):
             yield from rule(settings, command)
+    written = {
+        agent_variable(path[1], path[2]): name for path, name in given.named.items() if path[0] == "agents"
+    }  # AGENT_APP_URL and its like
     for name, block in settings.agents.items():
         yield from _kind(name, block)
         if given.broken.isdisjoint(_WORKSPACE):
-            yield from _agent(name, block, settings)
+            for problem in _agent(name, block, settings):
+                yield problem._replace(variable=written.get(problem.variable, problem.variable))
     if (
         command in ("serve", "check")
         and not settings.agents
@@ -184,6 +188,5 @@ def _agent(name: str, block: AgentBlock, settings: Settings) -> Iterator[Problem
     if discovery.is_exposed(block.url) and not block.plaintext and (trust.given or auth != "none"):
         what = "the user's identity" if auth == "none" else "a credential"
         wrong = f"{what} would go to another machine over plain http"
-        yield Problem(
-            "insecure", agent_variable(name, "url"), wrong, "use https://, or set …__PLAINTEXT=true"
-        )
+        accepted = f"use https://, or set {agent_variable(name, 'plaintext')}=true"
+        yield Problem("insecure", agent_variable(name, "url"), wrong, accepted)

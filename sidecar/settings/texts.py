@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from middleware.dialects.spoken import KINDS
 from policies import discovery
+from policies.identity import is_email
 from policies.secret import Secret
-from sidecar.settings.kinds import Accepts, grammar, reads
+from sidecar.settings.kinds import Accepts, grammar, reads, shown
 
 
 def _address(text: str) -> str:
@@ -53,7 +54,12 @@ def _profile(text: str) -> str:
     return text
 
 
-email = grammar(r"[^\s@,<>\"]{1,64}@[^\s@,<>\"]{1,189}", "e-mail address")
+def email(text: str) -> str:
+    """As the doors judge the header that brings one."""
+    if not is_email(text):
+        raise ValueError(f"{shown(text)} is no e-mail address")
+    return text
+
 
 Text = Annotated[str, reads(str), Accepts("a text")]
 Bind = Annotated[

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,28 @@ def as_set(kinds: dict[str, Any]) -> settings.Settings:
         if not name.endswith("_FILE")
     }
     return settings.load(filled | {"DATABRICKS_CLIENT_SECRET": "x"}, command="serve")
+
+
+# --- the image ----------------------------------------------------------------------------------------------
+
+
+def test_the_image_is_built_in_two_steps_and_is_slim_with_nothing_but_the_app_run_by_nobody() -> None:
+    """`make image` builds it."""
+    _, built, run = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    assert re.match(r"python:3\.\d+-slim\S* AS build\n", built)
+    assert re.match(r"python:3\.\d+-slim\S*\n", run)
+    assert re.findall(r"^(?:COPY|ADD|RUN) .*", run, re.MULTILINE) == ["COPY --from=build /app /app"]
+    assert re.findall(r"^USER (.*)", run, re.MULTILINE) == ["10001:10001"]
+    assert re.findall(r"^(?:ENTRYPOINT|CMD) (.*)", run, re.MULTILINE) == ['["sidecar"]', '["serve"]']
+    assert {name for name in re.findall(r"\bSIDECAR_\w+", run) if name not in VARIABLES} == set()
+
+
+def test_the_image_is_given_all_that_the_wheel_is_made_of_and_no_more() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    made_of = {*wheel["packages"], project["project"]["readme"], *project["project"]["license-files"]}
+    made_of |= {Path(script).parts[0] for script in wheel["shared-scripts"]} | {"pyproject.toml"}
+    locks = set(re.findall(r"\S+\.lock", (ROOT / "Dockerfile").read_text()))
+    everything, *let_in = (ROOT / ".dockerignore").read_text().split()
+    assert everything == "*"
+    assert {name[1:] for name in let_in if name.startswith("!")} == made_of | locks

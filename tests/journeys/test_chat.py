@@ -67,6 +67,16 @@ async def test_d08_each_way_to_be_wrong_has_its_own_code(
     assert len(agent.visits) == 0
 
 
+@pytest.mark.parametrize("door", ["front", "egress"])
+async def test_a_method_that_is_no_post_is_told_which_one_is_taken(
+    start: Start, agent: sim.Agent, door: str
+) -> None:
+    sidecar = await start(agent.url)
+    answer = await sidecar.http.get(f"{getattr(sidecar, door)}/api/chat")
+    assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+    assert len(agent.visits) == 0
+
+
 async def test_d07_a_body_over_the_limit_is_413_and_never_reaches_the_agent(
     start: Start, agent: sim.Agent
 ) -> None:

@@ -139,6 +139,20 @@ async def test_no_page_of_another_site_asks_as_the_user_who_is_played(
     assert app.header("x-forwarded-for") == "127.0.0.1"
 
 
+async def test_no_form_of_another_site_is_sent_as_the_user_who_is_played(
+    start: Start, agent: sim.Agent, app: App
+) -> None:
+    """It comes as a link does, but for its method."""
+    sidecar = await start(agent.url, FRONTEND_URL=app.url, DEV_USER="dev@example.org")
+    form = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Origin": "https://evil.example"}
+    for site, name in (("cross-site", None), ("same-site", None), ("same-origin", "dev@example.org")):
+        answer = await sidecar.http.post(
+            f"{sidecar.front}/api/me", data={"a": "b"}, headers=form | {"Sec-Fetch-Site": site}
+        )
+        assert answer.status == 200
+        assert app.header("x-forwarded-email") == name
+
+
 async def test_a_user_who_is_played_is_the_caller_of_our_own_routes_too(
     start: Start, agent: sim.Agent
 ) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from journeys.conftest import HELLO, Running, Start
+from journeys.conftest import HELLO, Running, Start, said
 from multidict import CIMultiDict
 
 from policies.header_table import IDENTITY
@@ -525,6 +525,9 @@ async def test_u12_a_sidecar_that_is_its_own_agent_notices(start: Start) -> None
     async with sidecar.http.get(sidecar.egress + RELAY) as answer:
         assert (answer.status, (await answer.json())["error"]) == (508, "loop_detected")
     assert await sidecar.metric("sidecar_requests_total", outcome="loop_detected") == 1
+    for stream in (True, False):  # told by the last of us to the one before, as an agent's answer
+        chat = await sidecar.chat(said("hello", stream=stream))
+        assert (chat.status, (await chat.json())["error"]) == (508, "loop_detected")
 
 
 @pytest.mark.parametrize("query", ["?a=%zz&a&a=%26", "?a+b=../..&%2f", ""])

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from journeys.conftest import HELLO, client, said
 from journeys.process import Started
 
 from sidecar import sim
+from sidecar.main import running
+
+IMPORTED = time.monotonic()
 
 
 @pytest.fixture
@@ -93,6 +97,18 @@ async def test_l08_a_taken_port_is_one_line_and_exit_1(process: Started, agent: 
     assert b"Traceback" not in out + err
 
 
+async def test_l08_an_address_that_is_not_this_machines_is_told_with_the_setting_that_holds_it(
+    process: Started, agent: sim.Agent
+) -> None:
+    one = await process("serve", AGENT_APP_URL=agent.url, SIDECAR_ADMIN_HOST="192.0.2.1")
+    _, err = await one.process.communicate()
+    assert (one.process.returncode, err.decode()) == (
+        1,
+        "sidecar: The admin door cannot listen on 192.0.2.1:0: this machine has no such address. "
+        "SIDECAR_ADMIN_HOST chooses another.\n",
+    )
+
+
 async def test_the_demo_takes_the_next_free_port_and_says_so(
     process: Started, http: aiohttp.ClientSession
 ) -> None:
@@ -141,6 +157,11 @@ async def test_a_caller_who_leaves_the_real_process_closes_the_agent(
     await agent.called()
     asking.cancel()
     await agent.left(within=1.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it counts from behind the imports")
+def test_what_it_took_to_be_ready_counts_from_when_the_process_was_started() -> None:
+    assert (running() or 0) >= time.monotonic() - IMPORTED
 
 
 async def test_the_start_block_tells_doors_belief_agents_and_chain(

@@ -52,6 +52,16 @@ async def test_any_method_is_passed_on(start: Start, agent: sim.Agent, method: s
     assert (agent.last.method, agent.last.target) == (method, "/some/path?q=%2F&q=2")
 
 
+async def test_trace_by_which_an_agent_would_repeat_the_apps_bearer_reaches_none(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url, AGENTS__DEFAULT__AUTH="static", AGENTS__DEFAULT__TOKEN="the-apps-own")
+    answer = await sidecar.http.request("TRACE", f"{sidecar.egress}/agents/default/some/path")
+    assert (answer.status, (await answer.json())["error"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    assert len(agent.visits) == 0
+
+
 async def test_an_upload_is_passed_on_as_it_comes(start: Start, agent: sim.Agent) -> None:
     sidecar = await start(agent.url, MAX_BODY="1KiB")  # which limits chats, and nothing else
     body = bytes(range(256)) * 4000

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from aiohttp import web
 from journeys.conftest import Start, said
 
 from sidecar import sim
+from sidecar.sim.serving import serving
 
 DONE = b"data: [DONE]\n\n"
 
@@ -43,6 +45,18 @@ async def test_a_raw_stream_arrives_as_the_very_bytes_that_the_agent_sent(
     assert through.headers["Cache-Control"] == "no-cache, no-transform"
     assert through.headers["X-Accel-Buffering"] == "no"
     assert await through.read() == await direct.read()
+
+
+async def test_a_whole_answer_arrives_as_the_very_bytes_that_the_agent_sent(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url)
+    asked = said("hello", stream=False)
+    direct = await (await sidecar.http.post(f"{agent.url}/invocations", json=asked)).read()
+    for through in (await sidecar.chat(asked), await sidecar.call(asked)):
+        assert (through.status, through.headers["x-sidecar-stream"]) == (200, "raw")
+        assert through.headers["Content-Type"] == "application/json"
+        assert await through.read() == direct
 
 
 async def test_s01_each_event_is_handed_on_as_it_comes(start: Start, agent: sim.Agent) -> None:
@@ -97,6 +111,27 @@ async def test_s06_a_failure_within_the_commit_window_keeps_a_real_status(
     else:
         assert body["error"] == code
         assert body["agent_status"] == agents_status
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_a_caller_can_act_on_passes_with_status_body_and_retry_after(
+    start: Start, status: int, stream: bool
+) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(
+            status=status,
+            body=b'{ "detail":"no" }',
+            content_type="application/json",
+            headers={"Retry-After": "7"},
+        )
+
+    async with serving(answer) as agent:
+        sidecar = await start(agent.url)
+        for told in (await sidecar.chat(said("hello", stream=stream)), await sidecar.call(said("hello"))):
+            assert (told.status, await told.read()) == (status, b'{ "detail":"no" }')
+            assert told.headers["Retry-After"] == "7"
+        assert {call["outcome"] for call in await sidecar.calls()} == {"agent_refused"}
 
 
 async def test_s07_a_failure_after_the_commit_is_a_typed_frame_and_no_done(

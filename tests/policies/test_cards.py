@@ -133,6 +133,8 @@ def test_snake_case_is_read_as_well() -> None:
         "https://echo-77.aws.databricksapps.com:8443/",
         "//evil.example.org/rpc",
         "file:///etc/passwd",
+        OWN.replace("https", "ftp"),
+        OWN.replace("//", "//user@"),
         "javascript:alert(1)",
         "https://[::1",
         f"{OWN}/%00",

@@ -102,6 +102,10 @@ def test_what_is_no_http_connection_is_no_agent() -> None:
             ("https://x.example.org:8443", "/.well-known/agent.json"),
         ),
         (
+            {"host": "https://x.example.org:8444", "port": "8443"},
+            ("https://x.example.org:8444", "/.well-known/agent.json"),
+        ),
+        (
             {"base_path": "/api/sn_aia/a2a/id/ABC/well_known/agent_json"},
             (HOST, "/api/sn_aia/a2a/id/ABC/well_known/agent_json"),
         ),
@@ -138,6 +142,9 @@ def test_what_lacks_an_option_says_which(option: str) -> None:
         "https://[2002:a00:1::]",
         "https://169.254.169.254",
         "https://metadata.google.internal",
+        "https://agents.internal",
+        "https://agents.svc.cluster.local",
+        "https://agents.localhost",
         "https://2852039166",
         "file:///etc/passwd",
         "https://a@b.example.org",
@@ -202,10 +209,19 @@ def test_a_credential_that_the_connection_carries_goes_to_its_own_address() -> N
     assert "s3cret" not in repr(one.agent)
 
 
-def test_half_of_client_credentials_says_which_half_is_missing() -> None:
-    refusal = refused(client_id="id", token_endpoint="https://idp.example.org/t")
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"client_id": "id", "token_endpoint": "https://idp.example.org/t"}, "client_secret"),
+        ({"client_id": "id", "client_secret": "s3cret"}, "token_endpoint"),
+        ({"client_secret": "s3cret", "token_endpoint": "https://idp.example.org/t"}, "client_id"),
+    ],
+)
+def test_client_credentials_in_part_say_which_part_is_missing(given: dict[str, str], missing: str) -> None:
+    refusal = refused(**given)
     assert refusal.code == "connection_incomplete"
-    assert "`client_secret`" in (refusal.detail or "")
+    assert f"`{missing}`" in (refusal.detail or "")
+    assert "s3cret" not in str(refusal.detail)
 
 
 @pytest.mark.parametrize(

@@ -442,6 +442,7 @@ def test_an_origin_ends_before_the_path() -> None:
             "64:ff9b::a00:1",
             "2002:a00:1::",
             "2001:db8::1",
+            "4000::1",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from policies.forwarded import MARK, back, navigates, onward, played
+from policies.forwarded import MARK, back, navigates, onward, opens, played
 from policies.header_table import FRONTEND, HOP, IDENTITY
 from policies.headers import Headers, Pairs, plain
 from policies.refusal import Refusal
@@ -149,7 +149,18 @@ def test_h06_what_connection_names_goes_no_further_in_either_direction() -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["x-forwarded-for", "x_forwarded_for", "x-forwarded-email", "authorization", "cookie", "host", "via"],
+    [
+        *(
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded-email",
+            "authorization",
+            "cookie",
+            "host",
+            "via",
+        ),
+        "content-type",
+    ],
 )
 def test_h05_nothing_that_matters_can_be_nominated_away_from_a_frontend(name: str) -> None:
     with pytest.raises(Refusal) as refused:
@@ -186,7 +197,8 @@ def test_an_answer_keeps_what_speaks_for_its_origin() -> None:
         ("X-Odd", "\udcff"),
         ("x-request-id", "theirs"),
     ]
-    assert back(came(*kept, ("Content-Length", "3"), ("Keep-Alive", "timeout=5")), "ours") == kept
+    dropped = [("Content-Length", "3"), ("Keep-Alive", "timeout=5"), ("Proxy-Authenticate", "Basic")]
+    assert back(came(*kept, *dropped), "ours") == kept
     assert ("x-request-id", "ours") in back(came(), "ours")
 
 
@@ -253,3 +265,19 @@ def test_no_value_breaks_a_line_whatever_a_frontend_answers(pairs: Pairs) -> Non
     assert refused.value.code == "frontend_broke_off"
     kept = back(came(*pairs), "id")
     assert not {name.lower() for name, _ in kept} & {"content-length", "transfer-encoding", "upgrade"}
+
+
+@pytest.mark.parametrize(
+    ("method", "mode", "dest", "is_one"),
+    [
+        ("GET", "navigate", "document", True),
+        ("POST", "navigate", "document", False),
+        ("GET", "navigate", "iframe", False),
+        ("GET", "no-cors", "document", False),
+    ],
+)
+def test_a_link_opens_a_page_and_neither_a_form_nor_a_frame_does(
+    method: str, mode: str, dest: str, is_one: bool
+) -> None:
+    assert opens(method, came(("Sec-Fetch-Mode", mode), ("Sec-Fetch-Dest", dest))) is is_one
+    assert not opens(method, came())

@@ -328,7 +328,7 @@ def test_what_an_agent_nominates_goes_no_further_but_its_content_type_does() -> 
 
 
 def test_the_content_coding_none_is_dropped_and_a_real_one_kept() -> None:
-    assert answer(came(("Content-Encoding", "None"))) == []
+    assert answer(came(("Content-Encoding", "None"), ("X-Mode", "none"))) == [("X-Mode", "none")]
     assert answer(came(("Content-Encoding", "gzip"))) == [("Content-Encoding", "gzip")]
 
 

@@ -117,6 +117,27 @@ def test_each_door_says_in_one_sentence_whom_it_believes(belief: Belief, says: s
 
 # --- who calls --------------------------------------------------------------------------------------------
 
+# What else may come with a request so that its names are looked at one by one.
+UNUSUAL = [(), (("X_Odd", "1"),), (("Cookie", "a=1"), ("Cookie", "b=2"))]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(IDENTITY),
+        st.sampled_from(
+            ["ada@example.org", "eve@example.org, ada@example.org", TOKEN, " ada\t", "", "ädä", "a b"]
+        ),
+    ),
+    st.sampled_from(UNUSUAL),
+    st.sampled_from(["front", "egress"]),
+    st.booleans(),
+)
+def test_names_that_have_to_be_looked_at_one_by_one_change_nothing_of_who_calls(
+    sent: dict[str, str], beside: tuple[tuple[str, str], ...], door: Door, believes: bool
+) -> None:
+    usual = caller(came(*sent.items()), door, believes)
+    assert caller(came(*sent.items(), *beside), door, believes) == usual
+
 
 def test_the_platforms_headers_become_the_caller() -> None:
     who, removed = caller(came(*FROM_THE_PLATFORM), "front", True)
@@ -169,6 +190,15 @@ def test_an_identity_header_in_another_spelling_is_refused(name: str) -> None:
     assert refused.value.code == "duplicate_identity_header"
 
 
+@pytest.mark.parametrize("other", ["X_Forwarded_Email", "x-Forwarded_email", "X-Forwarded-Email"])
+def test_an_identity_header_in_two_spellings_is_refused_whichever_came_first(other: str) -> None:
+    """H02, H03"""
+    for names in (("x-forwarded-email", other), (other, "x-forwarded-email")):
+        with pytest.raises(Refusal) as refused:
+            caller(came(*((name, "ada@example.org") for name in names), ("X_Odd", "1")), "egress", True)
+        assert refused.value.code == "duplicate_identity_header"
+
+
 def test_at_egress_the_email_may_come_under_the_name_that_agents_read() -> None:
     assert caller(came(("x-app-user-email", "ada@example.org")), "egress", True)[0].email == "ada@example.org"
 
@@ -178,9 +208,13 @@ def test_at_egress_the_platforms_email_comes_first() -> None:
     assert caller(sent, "egress", True)[0].email == "ada@example.org"
 
 
-def test_at_the_front_the_name_that_agents_read_is_never_believed() -> None:
+@pytest.mark.parametrize("beside", UNUSUAL)
+@pytest.mark.parametrize("name", ["x-app-user-email", "X_App_User_Email"])
+def test_at_the_front_the_name_that_agents_read_is_never_believed(
+    name: str, beside: tuple[tuple[str, str], ...]
+) -> None:
     """No proxy sets it there, so whoever did is the browser."""
-    who, removed = caller(came(("x-app-user-email", "eve@example.org")), "front", True)
+    who, removed = caller(came((name, "eve@example.org"), *beside), "front", True)
     assert who.email is None
     assert removed == {"x-app-user-email": 1}
 
@@ -251,6 +285,12 @@ def test_two_authorization_headers_are_refused_at_the_front(believes: bool) -> N
     with pytest.raises(Refusal) as refused:
         caller(came(("Authorization", "Bearer a"), ("authorization", "Bearer b")), "front", believes)
     assert (refused.value.status, refused.value.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("beside", UNUSUAL)
+def test_one_authorization_header_is_nothing_unusual(beside: tuple[tuple[str, str], ...]) -> None:
+    who, removed = caller(came(("Authorization", "Bearer a"), *beside), "front", True)
+    assert (who, removed) == (Caller("front", True), {})
 
 
 def test_at_egress_authorization_is_replaced_however_often_it_came() -> None:

@@ -215,6 +215,19 @@ def test_api_chat_takes_post_and_nothing_else(method: str) -> None:
     with pytest.raises(Refusal) as refused:
         routed("/api/chat", method)
     assert (refused.value.status, refused.value.code) == (405, "method_not_allowed")
+    assert refused.value.allow == "POST"
+
+
+@pytest.mark.parametrize(
+    "path", ["/agents/a/x", "/agents/a/invocations", "/api/agents/a", "/api/agents/a/mcp"]
+)
+def test_trace_is_for_no_agent(path: str) -> None:
+    """A server that answers it repeats the request, bearer and all."""
+    with pytest.raises(Refusal) as refused:
+        routed(path, "TRACE")
+    assert (refused.value.status, refused.value.code) == (405, "method_not_allowed")
+    assert refused.value.allow is not None
+    assert "TRACE" not in refused.value.allow
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "post"])

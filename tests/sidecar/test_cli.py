@@ -158,6 +158,30 @@ def test_check_says_what_the_settings_amount_to_and_why_each_agent_is_trusted() 
     assert answer.stdout.endswith("The settings are good.\n")
 
 
+def test_a_platform_that_is_turned_off_is_said_to_be_and_by_what() -> None:
+    whole = {
+        "DATABRICKS_APP_NAME": "my-app",
+        "DATABRICKS_HOST": "https://dbc-1.example.org",
+        "DATABRICKS_CLIENT_ID": "client",
+    }
+    assert "platform    on (app my-app)" in sidecar("check", **AGENT, **whole).stdout
+    off = sidecar("check", **AGENT, **whole, SIDECAR_PLATFORM="off").stdout
+    assert "platform    off (SIDECAR_PLATFORM=off): the front believes no platform's headers\n" in off
+    assert "as far as its variables say" in sidecar("check", **AGENT).stdout
+
+
+def test_an_admin_door_beyond_loopback_is_said_to_serve_the_first_three_only() -> None:
+    served = sidecar("check", **AGENT, SIDECAR_ADMIN_HOST="0.0.0.0").stdout
+    assert "admin       0.0.0.0:9801  /healthz, /readyz, /metrics\n" in served
+    assert "/metrics, /agents, /calls\n" in sidecar("check", **AGENT).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "config", "middleware"])
+def test_a_terminal_that_has_no_arrows_is_told_all_the_same(command: str) -> None:
+    ran = process(command, **AGENT, PYTHONIOENCODING="iso8859-5")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_h12_check_warns_of_a_platform_that_is_not_whole() -> None:
     given = {"DATABRICKS_APP_NAME": "my-app", "DATABRICKS_HOST": "https://dbc-1.example.org"}
     answer = sidecar("check", **AGENT, **given)

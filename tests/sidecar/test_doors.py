@@ -1,6 +1,7 @@
 """The doors: what of aiohttp they rely on, and how they meet callers that are slow, broken or too many."""
 
 import asyncio
+import errno
 import gc
 import re
 import signal
@@ -15,7 +16,7 @@ import pytest
 from aiohttp import web
 from journeys.process import Started, starting
 
-from sidecar.doors import PRIVATE, Listener
+from sidecar.doors import PRIVATE, CannotListen, Listener
 from sidecar.sweep import Sweep
 
 Open = Callable[..., Awaitable[Listener]]
@@ -351,3 +352,30 @@ async def test_who_connects_while_the_door_closes_is_let_go_of(opened: Open, tur
             async with asyncio.timeout(5):
                 assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
     gc.collect()  # where it was forgotten, a warning says so, which fails the test
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.EADDRINUSE, "Address already in use"),
+            "the port is taken. SIDECAR_EGRESS_PORT chooses another (0: any free one).",
+        ),
+        (
+            OSError(errno.EACCES, "Permission denied"),
+            "permission denied. SIDECAR_EGRESS_PORT chooses another (0: any free one).",
+        ),
+        (
+            OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+            "this machine has no such address. SIDECAR_EGRESS_HOST chooses another.",
+        ),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "this machine has no such address. SIDECAR_EGRESS_HOST chooses another.",
+        ),
+    ],
+)
+def test_l08_a_door_that_cannot_open_names_the_setting_that_would_have_it_open(
+    error: OSError, said: str
+) -> None:
+    assert str(CannotListen("egress", "box", 80, error)) == f"The egress door cannot listen on box:80: {said}"

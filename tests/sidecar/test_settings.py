@@ -219,6 +219,12 @@ def test_lists_are_separated_by_commas() -> None:
     assert found.agents["default"].headers == ("x-tenant", "x-region")
 
 
+@pytest.mark.parametrize("text", ["ann", "ann@", "a b@example.org", "änn@example.org", "a\udcff@example.org"])
+def test_a_played_user_is_an_address_that_a_header_could_bring(text: str) -> None:
+    (line,) = wrong(AGENT | {"SIDECAR_DEV_USER": text})
+    assert line.endswith(" is no e-mail address; accepted: one e-mail address")
+
+
 def test_an_empty_text_is_no_value_and_an_empty_list() -> None:
     found = load(AGENT | {"SIDECAR_PORT": "", "SIDECAR_EGRESS_SECRET": " ", "SIDECAR_FRONT_ROUTES": ""})
     assert found.port == 8000
@@ -344,6 +350,10 @@ def test_h12_a_platform_without_its_client_id_is_said_and_nobody_is_believed() -
     assert said(given_ | {"SIDECAR_PLATFORM": "on"}) == (
         "SIDECAR_PLATFORM=on although DATABRICKS_CLIENT_ID is not set: whoever reaches the front is believed",
     )
+    assert said({"SIDECAR_PLATFORM": "on"}) == (
+        "SIDECAR_PLATFORM=on although DATABRICKS_APP_NAME, DATABRICKS_HOST and DATABRICKS_CLIENT_ID are not set: "
+        "whoever reaches the front is believed",
+    )
 
 
 def test_a_laptop_with_a_workspace_is_no_broken_platform() -> None:
@@ -433,7 +443,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         "closed; accepted: header names, separated by commas: `x-tenant,x-region`",
         f"SIDECAR_AGENTS__B__TOKN: {nearest} SIDECAR_AGENTS__B__TOKEN",
         "SIDECAR_AGENTS__C__URL: a credential would go to another machine over plain http; "
-        "use https://, or set …__PLAINTEXT=true",
+        "use https://, or set SIDECAR_AGENTS__C__PLAINTEXT=true",
         "SIDECAR_AGENTS___D__URL: it names no agent; "
         "accepted: letters, digits and `_`, up to 63, not `_` first",
         "SIDECAR_EGRESS_HOST: other machines could call agents with the app's credentials; "
@@ -547,7 +557,12 @@ BAD_PAIRS: list[tuple[dict[str, str], str]] = [
     (
         {"SIDECAR_AGENTS__B__URL": "http://b.example.org", "SIDECAR_AGENTS__B__TRUSTED": "true"},
         "SIDECAR_AGENTS__B__URL: the user's identity would go to another machine over plain http; "
-        "use https://, or set …__PLAINTEXT=true",
+        "use https://, or set SIDECAR_AGENTS__B__PLAINTEXT=true",
+    ),
+    (
+        {"AGENT_APP_URL": "http://agent.example.org", "SIDECAR_AGENTS__DEFAULT__TRUSTED": "true"},
+        "AGENT_APP_URL: the user's identity would go to another machine over plain http; "
+        "use https://, or set SIDECAR_AGENTS__DEFAULT__PLAINTEXT=true",
     ),
 ]
 
