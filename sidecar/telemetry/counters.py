@@ -46,18 +46,17 @@ NAMES: Final = 8  # of plug-ins, of reasons
 
 
 class Histogram:
-    """How many took at most so long, for each of `BOUNDS`. What it is told is sorted in by `fold`."""
+    """How many took at most so long, for each of `BOUNDS`. What is told is sorted in by `fold`, many at once."""
 
-    __slots__ = ("_counts", "_seen", "_told", "_total", "observe")
+    __slots__ = ("_counts", "_seen", "_total", "told")
 
     def __init__(self) -> None:
+        self.told: list[float] = []  # seconds
         self._counts = [0] * len(BOUNDS)
         self._seen, self._total = 0, 0.0
-        self._told: list[float] = []
-        self.observe: Callable[[float], None] = self._told.append  # seconds
 
     def fold(self) -> None:
-        if told := self._told:
+        if told := self.told:
             told.sort()
             self._counts = list(map(add, self._counts, map(partial(bisect_right, told), BOUNDS)))
             self._seen += len(told)
@@ -77,13 +76,13 @@ class Histogram:
 
 
 class Series:
-    """Requests of one door, agent, route and outcome; with the histograms of its agent, which it shares."""
+    """Requests of one door, agent, route and outcome; what is appended to `took` and `waited` its agent shares."""
 
     __slots__ = ("bytes", "count", "took", "waited")
 
     def __init__(self, durations: Histogram, first_bytes: Histogram) -> None:
         self.count = self.bytes = 0
-        self.took, self.waited = durations.observe, first_bytes.observe
+        self.took, self.waited = durations.told, first_bytes.told
 
 
 class Counters:
@@ -95,11 +94,8 @@ class Counters:
         self.durations: dict[str, Histogram] = {}  # by agent
         self.first_bytes: dict[str, Histogram] = {}
         self.attempts: dict[Attempts, int] = {}
-        self._attempted: list[Attempts] = []
-        self._brought: list[str] = []
-        # One more of each, and counted by `fold`.
-        self.attempt: Callable[[Attempts], None] = self._attempted.append
-        self.mode: Callable[[str], None] = self._brought.append
+        self.attempted: list[Attempts] = []  # one more of each, and counted by `fold`
+        self.brought: list[str] = []  # likewise, by mode
         self.modes: dict[str, int] = dict.fromkeys(MODES, 0)
         self.ambiguous: dict[str, int] = {"input": 0, "both": 0, "refused": 0}
         self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
@@ -137,13 +133,13 @@ class Counters:
         """Sort what waits for it: cheap for many at once, so whoever counts calls it every so often."""
         for histogram in (*self.durations.values(), *self.first_bytes.values()):
             histogram.fold()
-        for key, times in Counter(self._attempted).items():
+        for key, times in Counter(self.attempted).items():
             self._attempts(key, times)
-        for mode, times in Counter(self._brought).items():
+        for mode, times in Counter(self.brought).items():
             if mode in self.modes:
                 self.modes[mode] += times
-        self._attempted.clear()
-        self._brought.clear()
+        self.attempted.clear()
+        self.brought.clear()
 
     def _attempts(self, key: Attempts, times: int) -> None:
         if key not in self.attempts:

@@ -143,7 +143,7 @@ class Telemetry:
         record = self.open.get(call.request_id)
         if record is None:
             return
-        self._counters.attempt((record.agent_name, sent, result))
+        self._counters.attempted.append((record.agent_name, sent, result))
         record.sent = sent
         if record.attempts < MOST:
             record.exchanges += ((self._clock(), sent, result),)

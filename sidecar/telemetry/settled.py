@@ -69,13 +69,13 @@ class Settled:
         seconds = record.ended - started
         series.count += 1
         series.bytes += record.bytes
-        series.took(seconds)
+        series.took.append(seconds)
         if record.stream:
-            self._counters.mode(record.stream)
+            self._counters.brought.append(record.stream)
         if not first:
             return self._line(record)
         waited = first - started if first > started else 0.0
-        series.waited(waited)
+        series.waited.append(waited)
         if pieces is None or record.telling or not record.trace_id:
             return self._line(record)
         return usual(pieces, record, seconds, waited)

@@ -189,11 +189,11 @@ async def test_even_the_worst_traffic_makes_at_most_500_series() -> None:
         routes = (*counters.ROUTES, "other", "made-up")
         for door, route, outcome, agent in product(doors, routes, (*OUTCOMES, "made-up"), names):
             book.telemetry.counters.ended((door, agent, route, outcome), 1)
-            book.telemetry.counters.series((door, agent, route, outcome)).took(0.1)
+            book.telemetry.counters.series((door, agent, route, outcome)).took.append(0.1)
         for agent in names:
             for sent in ("none", "partial", "full", "made-up"):
                 for result in OUTCOMES:
-                    book.telemetry.counters.attempt((agent, sent, result))
+                    book.telemetry.counters.attempted.append((agent, sent, result))
             book.telemetry.counters.cold_start(agent)
             book.telemetry.counters.stream_refused(agent)
         for number in range(100):
@@ -316,7 +316,7 @@ def test_an_agent_gets_its_label_when_it_is_known_and_while_there_is_room() -> N
 def test_buckets_add_up() -> None:
     histogram = counters.Histogram()
     for seconds in (0.01, 0.05, 0.3, 1000.0):
-        histogram.observe(seconds)
+        histogram.told.append(seconds)
     rows = dict(histogram.buckets())
     assert (rows["0.05"], rows["0.5"], rows["120.0"], rows["+Inf"]) == (2, 3, 3, 4)
     assert histogram.total == pytest.approx(1000.36)
@@ -328,7 +328,7 @@ def test_every_duration_is_in_its_buckets_however_many_are_sorted_in_at_once(bat
     histogram = counters.Histogram()
     for batch in batches:
         for seconds in batch:
-            histogram.observe(seconds)
+            histogram.told.append(seconds)
         histogram.fold()
     every = [seconds for batch in batches for seconds in batch]
     for bound, count in histogram.buckets():
