@@ -41,22 +41,22 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
     async def middleware(call: Call, forward: Handler) -> Reply:
         agent = call.agent
         mode = agent.auth
-        recorder.note(call, "credential", mode)
         if mode in OURS:
             bearer = tokens.ready(agent) or await tokens.bearer(agent)
-            reply = await forward(bearing(call, bearer))
+            reply = await forward(bearing(call, bearer, mode))
             if (reply.status == 401 or reply.status == 403) and _stale(reply):
                 return await again(call, reply, bearer, forward)
             return reply
-        return await forward(bearing(call, _users(call) if mode == "user" else _none(agent)))
+        return await forward(bearing(call, _users(call) if mode == "user" else _none(agent), mode))
 
-    def bearing(call: Call, bearer: str) -> Call:
+    def bearing(call: Call, bearer: str, kind: str) -> Call:
         """The call with all it carries for its agent: who the user is, in the platform's words, where the agent is
         trusted. One copy of the headers, none if nothing is added.
         """
         _, _, _, email, token, _ = call.caller
         if not call.agent.trusted:
             token = email = None
+        recorder.carried(call, kind, SENT[token is not None, email is not None])
         if token is None and email is None and not bearer:
             return call
         headers = CIMultiDict(call.headers)
@@ -66,8 +66,6 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
             headers[USER_EMAIL] = email
         if bearer:
             headers[AUTHORIZATION] = bearer
-        if sent := SENT[token is not None, email is not None]:
-            recorder.note(call, "identity_sent", sent)
         return call.bearing(CIMultiDictProxy(headers))
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
@@ -80,8 +78,7 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
         if other is None or not isinstance(call.body, Body) or call.agent.replay == "never":
             return reply
         await reply.close("agent_refused")
-        recorder.note(call, "credential", f"{call.agent.auth}, refreshed")
-        return await forward(bearing(call, other))
+        return await forward(bearing(call, other, f"{call.agent.auth}, refreshed"))
 
     middleware.relays = True  # type: ignore[attr-defined]
     return middleware

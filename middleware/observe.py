@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any, Protocol
 
-from middleware.exchange import Call, Handler, Middleware, Reply
+from middleware.exchange import Call, Handler, Middleware, Reply, nothing
 from policies.outcome import Ending
-from policies.refusal import Refusal
+from policies.refusal import Refusal, Sent
 
 
 class Recorder(Protocol):
@@ -13,8 +13,14 @@ class Recorder(Protocol):
 
     def began(self, call: Call) -> None: ...
 
+    def carried(self, call: Call, credential: str, identity: tuple[str, ...]) -> None:
+        """What goes with the call: the kind of its credential (app, user, none …), and which identity headers."""
+
+    def attempted(self, call: Call, sent: Sent, result: str) -> None:
+        """One HTTP exchange is over: what had left, and `answered` or the code of what went wrong."""
+
     def note(self, call: Call, what: str, value: Any) -> None:
-        """One fact for the tap; the log line has the built-in ones: `stream=synthesized`, `attempts=2` …"""
+        """One more fact, for the tap: what is rare, and whatever a plug-in has to say; the log line has the built-in."""
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was answered by us; cause and hint go to the log."""
@@ -36,7 +42,8 @@ def observe(recorder: Recorder) -> Middleware:
 
         async def close(ending: Ending) -> None:
             try:
-                await reply.close(ending)
+                if reply.close is not nothing:
+                    await reply.close(ending)
             finally:
                 recorder.ended(call, reply, ending)
 

@@ -25,7 +25,8 @@ class Book:
     """A `Recorder` of exchanges that are no calls to an agent: the edge has begun their records."""
 
     def __init__(self, telemetry: Telemetry) -> None:
-        self.note, self.refused, self.failed = telemetry.note, telemetry.refused, telemetry.failed
+        self.carried, self.attempted, self.note = telemetry.carried, telemetry.attempted, telemetry.note
+        self.refused, self.failed = telemetry.refused, telemetry.failed
         self._telemetry = telemetry
 
     def began(self, call: Call) -> None:

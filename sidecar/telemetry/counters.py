@@ -3,8 +3,11 @@
 A label that is not known falls to `other`, so that no caller can make a new series (docs/metrics.md).
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import add
 from typing import Final, get_args
 
 from policies.agent import Door
@@ -12,6 +15,7 @@ from policies.outcome import OUTCOMES
 from policies.refusal import Sent
 
 Requests = tuple[str, str, str, str]  # door, agent, route, outcome
+Attempts = tuple[str, str, str]  # agent, what was sent, `answered` or an outcome
 
 DOORS: Final = frozenset(get_args(Door))
 SENT: Final = frozenset(get_args(Sent))
@@ -42,35 +46,43 @@ NAMES: Final = 8  # of plug-ins, of reasons
 
 
 class Histogram:
-    """Counts by bucket; the last bucket has no bound."""
+    """How many took at most so long, for each of `BOUNDS`. What is told is sorted in by `fold`, many at once."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("_counts", "_seen", "_total", "told")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
-        self.total = 0.0
+        self.told: list[float] = []  # seconds
+        self._counts = [0] * len(BOUNDS)
+        self._seen, self._total = 0, 0.0
 
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
+    def fold(self) -> None:
+        if told := self.told:
+            told.sort()
+            self._counts = list(map(add, self._counts, map(partial(bisect_right, told), BOUNDS)))
+            self._seen += len(told)
+            self._total += sum(told)
+            told.clear()
+
+    @property
+    def total(self) -> float:
+        self.fold()
+        return self._total
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as an exposition has them."""
-        rows, seen = [], 0
-        for bound, count in zip((*map(str, BOUNDS), "+Inf"), self.counts, strict=True):
-            seen += count
-            rows.append((bound, float(seen)))
-        return rows
+        self.fold()
+        counts = [*zip(map(str, BOUNDS), self._counts, strict=True), ("+Inf", self._seen)]
+        return [(bound, float(count)) for bound, count in counts]
 
 
 class Series:
-    """Requests of one door, agent, route and outcome; with the histograms of its agent, which it shares."""
+    """Requests of one door, agent, route and outcome; what is appended to `took` and `waited` its agent shares."""
 
-    __slots__ = ("bytes", "count", "durations", "first_bytes")
+    __slots__ = ("bytes", "count", "took", "waited")
 
     def __init__(self, durations: Histogram, first_bytes: Histogram) -> None:
         self.count = self.bytes = 0
-        self.durations, self.first_bytes = durations, first_bytes
+        self.took, self.waited = durations.told, first_bytes.told
 
 
 class Counters:
@@ -81,7 +93,9 @@ class Counters:
         self.requests: dict[Requests, Series] = {}
         self.durations: dict[str, Histogram] = {}  # by agent
         self.first_bytes: dict[str, Histogram] = {}
-        self.attempts: dict[tuple[str, str, str], int] = {}
+        self.attempts: dict[Attempts, int] = {}
+        self.attempted: list[Attempts] = []  # one more of each, and counted by `fold`
+        self.brought: list[str] = []  # likewise, by mode
         self.modes: dict[str, int] = dict.fromkeys(MODES, 0)
         self.ambiguous: dict[str, int] = {"input": 0, "both": 0, "refused": 0}
         self.removed: dict[str, int] = {"not_believed": 0, "malformed": 0}
@@ -105,21 +119,31 @@ class Counters:
             if key not in self.requests:
                 self.requests[key] = self._series(key[1])
 
-    def ended(
-        self, key: Requests, size: int = 0, seconds: float | None = None, first_byte: float | None = None
-    ) -> None:
-        """One request more. A key comes as it is, and is folded where it is new; only calls have times."""
-        series = self.requests.get(key) or self._folded(key)
+    def series(self, key: Requests) -> Series:
+        """Where requests of this key are counted. It comes as it is, and is folded where it is new."""
+        return self.requests.get(key) or self._folded(key)
+
+    def ended(self, key: Requests, size: int = 0) -> None:
+        """One request more, which was no call to an agent."""
+        series = self.series(key)
         series.count += 1
         series.bytes += size
-        if seconds is not None:
-            series.durations.observe(seconds)
-        if first_byte is not None:
-            series.first_bytes.observe(first_byte if first_byte > 0.0 else 0.0)
 
-    def attempt(self, agent: str, sent: str, result: str) -> None:
-        key = (agent, sent, result)
-        if key not in self.attempts:  # what can only come from a plug-in is folded
+    def fold(self) -> None:
+        """Sort what waits for it: cheap for many at once, so whoever counts calls it every so often."""
+        for histogram in (*self.durations.values(), *self.first_bytes.values()):
+            histogram.fold()
+        for key, times in Counter(self.attempted).items():
+            self._attempts(key, times)
+        for mode, times in Counter(self.brought).items():
+            if mode in self.modes:
+                self.modes[mode] += times
+        self.attempted.clear()
+        self.brought.clear()
+
+    def _attempts(self, key: Attempts, times: int) -> None:
+        if key not in self.attempts:
+            agent, sent, result = key
             key = (
                 self.agent(agent),
                 sent if sent in SENT else OTHER,
@@ -127,11 +151,7 @@ class Counters:
             )
             if key not in self.attempts and len(self.attempts) >= ATTEMPTS:
                 key = (OTHER, OTHER, OTHER)
-        self.attempts[key] = self.attempts.get(key, 0) + 1
-
-    def mode(self, mode: str) -> None:
-        if mode in self.modes:
-            self.modes[mode] += 1
+        self.attempts[key] = self.attempts.get(key, 0) + times
 
     def ambiguous_body(self, became: str) -> None:
         if became in self.ambiguous:

@@ -36,7 +36,7 @@ class Log:
         self.plain = os.isatty(fd) if plain is None else plain
         self.dropped = 0
         self._fd, self._now = fd, now
-        self._line = plain_line if self.plain else json_line
+        self.line = plain_line if self.plain else json_line
         self._waiting = bytearray()
         self._lost = 0  # dropped and not yet told
         self._lock = threading.Lock()  # libraries log from their threads; appending needs none
@@ -53,17 +53,19 @@ class Log:
 
     def write(self, level: str, facts: dict[str, Any]) -> None:
         """`facts` have `ts` (seconds since 1970), `level` and `msg`; the rest is as it comes."""
-        self.add(self._line(facts), level in URGENT)
+        self.add(self.line(facts))
+        if level in URGENT:
+            self.flush()
 
-    def add(self, line: bytes, urgent: bool = False) -> None:
-        """One line that is ready to be written, its end included."""
+    def add(self, text: bytes, lines: int = 1) -> None:
+        """What is ready to be written: so many lines, each with its end."""
         waiting = self._waiting
         if len(waiting) >= MOST:
-            self.dropped += 1
-            self._lost += 1
+            self.dropped += lines
+            self._lost += lines
             return
-        waiting += line
-        if len(waiting) >= TOGETHER or urgent:
+        waiting += text
+        if len(waiting) >= TOGETHER:
             self.flush()
 
     def flush(self, patience: float = 0.0) -> None:
@@ -93,4 +95,4 @@ class Log:
     def _tell_lost(self) -> None:
         text = f"{self._lost} log lines were lost: nobody read them"
         self._lost = 0
-        self._waiting += self._line({"ts": self._now(), "level": "warning", "msg": text})
+        self._waiting += self.line({"ts": self._now(), "level": "warning", "msg": text})

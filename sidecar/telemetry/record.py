@@ -2,13 +2,13 @@
 
 One record serves the counters, the log line and the tap. The edge sets `first_byte`, `bytes`, `streaming`,
 `status`, `owner` and the ids as plain attributes; the body's shape (input | messages | text) and size are looked
-at when the call begins, and again with each attempt; the middleware tell the rest as notes:
+at when the call begins, and again where another is sent. What every call has, the `Recorder` has a method for; the
+middleware tell the rest as notes:
 
     ambiguous_body     what became of a body with `input` and `messages`: input | both | refused
     stream_refused     the status with which the agent refused to stream, before it was asked once more
-    attempt            (sent, result) of one HTTP exchange with the agent: result is `answered` or a code
     credential         which kind of credential was added: app | user | static | none
-    identity_removed, identity_sent     names of identity headers
+    identity_removed   names of identity headers
     cold_start         why the agent was taken to be starting; `waited` the seconds that it took
     trace_id           the trace that the agent named
     plugin_failed      the name of a plug-in that raised
@@ -18,7 +18,7 @@ at when the call begins, and again with each attempt; the middleware tell the re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from middleware.exchange import Body
+from middleware.exchange import EMPTY, Body, Call
 from policies.agent import Agent
 from policies.outcome import sentence
 from policies.refusal import Refusal
@@ -32,10 +32,11 @@ LOGGED: Final = frozenset(  # notes that stand in the log line too
 )
 LONGEST: Final = 200  # characters of one text
 MEMBERS: Final = 24  # of one list of names
-
+MOST: Final = 64  # exchanges of one call that are kept, and credentials: a builder's run asks without end
 
 Key = bytes
 Note = tuple[float, str, Any]  # at (monotonic seconds), what, value
+Exchange = tuple[float, str, str]  # with the agent: at, what was sent, `answered` or what went wrong
 
 
 class Said(NamedTuple):
@@ -56,15 +57,22 @@ class Said(NamedTuple):
 
 
 class Record:
-    """What stands at the class is what most records never need of their own."""
+    """What stands at the class is what most records never need of their own; `Telemetry.begin` sets the first six."""
+
+    request_id: str
+    door: str
+    route: str
+    method: str
+    started: float  # seconds of the monotonic clock, like `first_byte` and `ended`
+    time: float  # seconds since 1970
 
     first_byte: float | None = None
     ended = 0.0
     bytes = 0  # of the answer's body
     bytes_in: int | None = None  # of the request's; None: not known beforehand
-    bytes_sent: int | None = None  # of what went to the agent, in the last attempt
+    body: Body | None = None  # the question itself, as long as the call is open
     shape = ""  # of the question, as it came
-    shape_sent = ""  # and as it went
+    went: tuple[int | None, str] = (None, "")  # bytes and shape of what was sent in the last attempt
     streaming = False  # an event stream is open to the caller
     stream = ""  # how the answer was brought to the caller: raw, translated …
     status = 0  # what the caller was told; 0: nothing
@@ -77,21 +85,24 @@ class Record:
     wants_stream: bool | None = None
     attempts = 0
     sent = "none"  # what had left in the last of them
+    exchanges: tuple[Exchange, ...] = ()  # the first of them
     removed = 0  # identity headers
     identity_sent: tuple[str, ...] = ()  # and which of them went to the agent
     refusal: Said | None = None
     owner: Key | None = None  # who may look at it through the front door
     came: tuple[str, ...] = ()  # names of the headers that came, where identity was read from them
+    notes: tuple[Note, ...] = ()
     room = ROOM
-    telling = False  # whether a note is `LOGGED`
+    telling = False  # whether its line tells more than that of a call which went as calls do
 
-    def __init__(
-        self, request_id: str, door: str, route: str, method: str, started: float, time: float
-    ) -> None:
-        self.request_id, self.door, self.route, self.method = request_id, door, route, method
-        self.started = started  # seconds of the monotonic clock, like `first_byte` and `ended`
-        self.time = time  # seconds since 1970
-        self.notes: list[Note] = []
+    def refused(self, said: Said) -> None:
+        self.refusal, self.telling = said, True
+
+    def changed(self, call: Call) -> None:
+        """What goes to the agent is not what came: look at it again."""
+        body = call.body
+        if type(body) is Body and body is not EMPTY:
+            self.went = len(body.raw), shape(body) if call.wants_stream is not None else ""
 
     def note(self, at: float, what: str, value: Any) -> None:
         """One fact more, as long as there is room."""
@@ -102,7 +113,7 @@ class Record:
             room = self.room - 40 - (sum(map(_size, value)) if type(value) is list else _size(value))
         self.room = room
         if room >= 0:
-            self.notes.append((at, what, value))
+            self.notes += ((at, what, value),)
             if what in LOGGED:
                 self.telling = True
 

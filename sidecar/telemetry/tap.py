@@ -84,12 +84,12 @@ def _whole(record: Record) -> dict[str, Any]:
         },
         "body": {
             "shape": record.shape or None,
-            "shape_sent": record.shape_sent or None,
+            "shape_sent": record.went[1] or None,
             "bytes": record.bytes_in,
-            "bytes_sent": record.bytes_sent,
+            "bytes_sent": record.went[0],
         },
         "answer": {"bytes": record.bytes, "first_byte_ms": _ms(record, record.first_byte)},
-        "exchanges": [value for _, what, value in record.notes if what == "attempt"],
+        "exchanges": [f"{sent} {result}" for _, sent, result in record.exchanges],
         "refusal": refusal
         and {
             "code": refusal.code,
@@ -111,6 +111,7 @@ def received(record: Record, facts: dict[str, Any]) -> list[str]:
 def _timeline(record: Record) -> list[dict[str, Any]]:
     """What happened when, in milliseconds from the request's head."""
     moments: list[tuple[float, str, Any]] = [(record.started, "accepted", None), *record.notes]
+    moments += [(at, "attempt", f"{sent} {result}") for at, sent, result in record.exchanges]
     if record.first_byte:
         moments.append((record.first_byte, "first_byte", None))
     if record.ended:

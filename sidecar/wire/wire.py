@@ -23,7 +23,7 @@ Place = tuple[Pool, str, str]  # connections, base path, Host
 
 
 class Wire:
-    """Satisfies `Handler`. Every attempt is noted as `attempt`: what was sent, and what became of it.
+    """Satisfies `Handler`. Of every attempt is told what was sent, and what became of it.
 
     `terminals`: what proves a stream whole, by the agent's kind. `tls`: whom https agents are believed by.
     `proxied`: whether the environment names a proxy, which is not used here and said where that may be why.
@@ -78,7 +78,7 @@ class Wire:
                 result = "caller_left"
             raise
         finally:
-            self._recorder.note(call, "attempt", (exchange.sent, result))
+            self._recorder.attempted(call, exchange.sent, result)
 
     def _place(self, call: Call) -> Place:
         """Where this agent is, and its connections: agents at one origin share them."""

@@ -42,8 +42,8 @@ class Notes:
     def __init__(self) -> None:
         self.told: list[tuple[str, object]] = []
 
-    def note(self, call: Call, what: str, value: object) -> None:
-        self.told.append((what, value))
+    def carried(self, call: Call, credential: str, identity: tuple[str, ...]) -> None:
+        self.told += [("credential", credential), ("identity_sent", identity)]
 
 
 class Agents:
@@ -141,6 +141,12 @@ class TestWhatIsAdded:
         assert ("credential", "app, refreshed") in notes.told
         assert ("identity_sent", ("x-forwarded-access-token", "x-app-user-email")) in notes.told
         assert not [one for one in notes.told if "first" in str(one) or "users-own" in str(one)]
+
+    async def test_of_a_credential_that_could_not_be_had_nothing_is_noted(self):
+        notes = Notes()
+        with pytest.raises(Refusal):
+            await asked(Agents(200), Bearers(), notes=notes)
+        assert notes.told == []
 
 
 class TestUsers:

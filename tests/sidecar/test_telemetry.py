@@ -174,7 +174,9 @@ async def test_a_call_that_no_edge_announced_has_a_record_too(book: Observed) ->
 
 
 def test_a_note_about_a_call_that_is_over_is_no_error(book: Observed) -> None:
-    book.telemetry.note(a_call("long gone"), "attempt", ("full", "answered"))
+    book.telemetry.attempted(a_call("long gone"), "full", "answered")
+    book.telemetry.carried(a_call("long gone"), "app", ())
+    book.telemetry.note(a_call("long gone"), "mine", 1)
     book.telemetry.refused(a_call("long gone"), Refusal(500, "internal_error"))
     assert book.telemetry.open == {}
 

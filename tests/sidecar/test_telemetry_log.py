@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Iterator
 
 import orjson
@@ -10,13 +11,16 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observed import BOB, Observed, a_call, a_reply, observed
+from observed import BOB, WEATHER, Observed, a_call, a_reply, observed
 
 from middleware.exchange import headers
+from policies.outcome import OUTCOMES
 from policies.refusal import Refusal
 from policies.secret import Secret
-from sidecar.telemetry import Log
-from sidecar.telemetry.lines import json_line, plain_line, shown, stamp
+from sidecar.telemetry import Log, Record
+from sidecar.telemetry.counters import MODES, ROUTES, SENT
+from sidecar.telemetry.lines import METHODS, json_line, plain_line, shown, stamp
+from sidecar.telemetry.settled import LEVEL, Settled, told
 
 
 @pytest.fixture
@@ -29,8 +33,8 @@ def test_a_request_is_one_line_of_json(book: Observed) -> None:
     record = book.begin("caller-1")
     record.agent_request_id, record.trace_id = "0b0e-uuid", "4bf92f35"
     book.telemetry.began(a_call("caller-1"))
-    book.telemetry.note(a_call("caller-1"), "attempt", ("none", "agent_unreachable"))
-    book.telemetry.note(a_call("caller-1"), "attempt", ("full", "answered"))
+    book.telemetry.attempted(a_call("caller-1"), "none", "agent_unreachable")
+    book.telemetry.attempted(a_call("caller-1"), "full", "answered")
     record.first_byte, record.bytes, record.status = book.clock.at + 0.048, 1234, 200
     book.clock.at += 0.3125
     book.telemetry.ended(a_call("caller-1"), a_reply(headers=headers(("x-sidecar-stream", "raw"))), "ok")
@@ -61,7 +65,7 @@ def test_the_line_of_a_body_that_asked_twice_says_so(book: Observed) -> None:
     record = book.begin()
     book.telemetry.began(a_call())
     book.telemetry.note(a_call(), "ambiguous_body", "input")
-    book.telemetry.note(a_call(), "attempt", ("full", "answered"))
+    book.telemetry.attempted(a_call(), "full", "answered")
     record.first_byte = book.clock.at
     book.telemetry.ended(a_call(), a_reply(headers=headers(("x-sidecar-stream", "raw"))), "ok")
     (line,) = book.lines()
@@ -246,6 +250,61 @@ def test_a_json_line_is_one_line_and_moves_no_cursor(message: str, value: str) -
     assert line.endswith("\n")
     assert not (set(CONTROLS) - {"\x7f"}) & set(line[:-1])
     assert orjson.loads(line)["msg"] == message.encode("utf-8", "replace").decode()
+
+
+NAMES = st.text(
+    st.characters(codec="utf-8") | st.sampled_from([*CONTROLS, *'%s{}"\\']), min_size=1, max_size=20
+)
+PARTS = {
+    "door": st.sampled_from(("front", "egress")),
+    "agent_name": NAMES,
+    "route": st.sampled_from(ROUTES),
+    "outcome": st.sampled_from(sorted(OUTCOMES)),
+    "method": st.sampled_from((*sorted(METHODS), "BREW")),
+    "status": st.integers(0, 999),
+    "stream": st.sampled_from((*MODES, "tunnel", "")),
+    "attempts": st.integers(0, 200),
+    "sent": st.sampled_from(sorted(SENT)),
+    "bytes": st.integers(0, 1 << 40),
+    "time": st.floats(0, 4e9),
+    "telling": st.booleans(),
+    "trace_id": st.sampled_from(("4bf92f35", "")),
+    "first_byte": st.none() | st.floats(0, 1e6),
+    "ended": st.floats(0, 1e6),
+}
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.fixed_dictionaries(PARTS))
+def test_the_line_of_a_call_that_went_as_calls_do_is_the_line_that_tells_everything(parts: dict) -> None:
+    """Byte by byte, twice: what was remembered of the first call is what the second is told by."""
+    record = Record()
+    for name, value in {"request_id": "id-1", "agent": WEATHER, "started": 0.0, **parts}.items():
+        setattr(record, name, value)
+    record.agent_request_id = record.trace_id and "0b0e-uuid"
+    with observed() as book:
+        settled = Settled(book.log, book.telemetry.counters, book.telemetry.tap)
+        settled([record, record])
+        assert book.written() == json_line(told(record, LEVEL[record.outcome])) * 2
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_lines_stand_in_the_order_in_which_calls_ended_whatever_they_tell(plain: bool) -> None:
+    with observed("debug", plain=plain) as book:
+        for number in range(30):
+            record = book.begin(f"id-{number}")
+            record.agent_request_id, record.trace_id, record.first_byte = "uuid", "trace", book.clock.at
+            call = a_call(record.request_id)
+            if number % 3:
+                book.telemetry.began(call)
+                book.telemetry.attempted(call, "full", "answered")
+                if number % 3 == 1:
+                    book.telemetry.note(call, "waited", 2.5)
+                book.telemetry.ended(call, a_reply(headers=headers(("x-sidecar-stream", "raw"))), "ok")
+            else:
+                book.telemetry.finish(record, "ok", 200)
+        ids = re.findall(rb"[^_]request_id\W+(id-\d+)", book.written())
+    assert ids == [b"id-%d" % number for number in range(30)]
 
 
 def test_a_text_that_is_no_unicode_is_logged_all_the_same() -> None:

@@ -7,6 +7,8 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from needs import need
 from observed import WEATHER, Observed, a_call, a_reply, observed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -48,7 +50,7 @@ def one_call(book: Observed, request_id: str = "id-1", ending: str = "ok") -> No
     record = book.begin(request_id)
     call = a_call(request_id)
     book.telemetry.began(call)
-    book.telemetry.note(call, "attempt", ("full", "answered"))
+    book.telemetry.attempted(call, "full", "answered")
     book.telemetry.note(call, "stream_refused", 400)
     book.telemetry.note(call, "ambiguous_body", "input")
     book.telemetry.note(call, "cold_start", "agent_unreachable")
@@ -79,6 +81,47 @@ async def test_a_call_is_counted_where_one_looks_for_it(book: Observed) -> None:
         'sidecar_requests_active{door="egress"}': 0,
     }.items():
         assert samples[series] == pytest.approx(value), series
+
+
+async def test_attempts_are_counted_when_they_are_made_and_once(book: Observed) -> None:
+    """The call may be a stream that is open for hours."""
+    series = 'sidecar_upstream_attempts_total{agent="weather",result="answered",sent="full"}'
+    call = a_call()
+    book.begin()
+    book.telemetry.began(call)
+    book.telemetry.attempted(call, "full", "answered")
+    assert (await book.samples())[series] == 1
+    book.telemetry.attempted(call, "full", "answered")
+    assert (await book.samples())[series] == 2
+    book.telemetry.ended(call, a_reply(), "ok")
+    assert (await book.samples())[series] == 2
+
+
+async def test_what_a_plugin_notes_counts_as_nothing_that_only_the_chain_can_tell(book: Observed) -> None:
+    record = book.begin()
+    call = a_call()
+    book.telemetry.began(call)
+    for what in ("attempt", "credential", "identity_sent"):
+        book.telemetry.note(call, what, ("full", "answered"))
+    assert not any(series.startswith("sidecar_upstream") for series in await book.samples())
+    assert (record.attempts, record.exchanges, record.identity_sent) == (0, (), ())
+
+
+async def test_an_agent_that_becomes_known_is_counted_under_its_name_from_then_on(book: Observed) -> None:
+    late = WEATHER._replace(name="late")
+
+    def one(request_id: str) -> None:
+        call = a_call(request_id, agent=late)
+        book.begin(request_id)
+        book.telemetry.began(call)
+        book.telemetry.ended(call, a_reply(), "ok")
+
+    one("id-1")
+    assert not any('agent="late"' in series for series in await book.samples())
+    book.agents["late"] = late
+    one("id-2")
+    named = 'sidecar_requests_total{agent="late",door="egress",outcome="ok",route="/api/chat"}'
+    assert (await book.samples())[named] == 1
 
 
 async def test_what_is_open_now_is_a_gauge(book: Observed) -> None:
@@ -122,6 +165,7 @@ async def test_strangers_make_no_series() -> None:
             book.telemetry.began(call)
             for what in ("stream_refused", "attempt", "plugin_failed", "cold_start", "ambiguous_body"):
                 book.telemetry.note(call, what, (f"{number}", f"{number}"))
+            book.telemetry.attempted(call, f"{number}", f"{number}")
             book.telemetry.refused(call, Refusal(404, "unknown_agent", detail=f"{number}@example.org"))
             book.telemetry.ended(call, None, f"ending {number}")
             book.telemetry.turned_away("front", f"/{number}", Refusal(404, "no_such_route"), request_id)
@@ -144,11 +188,12 @@ async def test_even_the_worst_traffic_makes_at_most_500_series() -> None:
         doors = ("front", "egress", "admin", "made-up")
         routes = (*counters.ROUTES, "other", "made-up")
         for door, route, outcome, agent in product(doors, routes, (*OUTCOMES, "made-up"), names):
-            book.telemetry.counters.ended((door, agent, route, outcome), 1, 0.1, 0.1)
+            book.telemetry.counters.ended((door, agent, route, outcome), 1)
+            book.telemetry.counters.series((door, agent, route, outcome)).took.append(0.1)
         for agent in names:
             for sent in ("none", "partial", "full", "made-up"):
                 for result in OUTCOMES:
-                    book.telemetry.counters.attempt(agent, sent, result)
+                    book.telemetry.counters.attempted.append((agent, sent, result))
             book.telemetry.counters.cold_start(agent)
             book.telemetry.counters.stream_refused(agent)
         for number in range(100):
@@ -271,10 +316,24 @@ def test_an_agent_gets_its_label_when_it_is_known_and_while_there_is_room() -> N
 def test_buckets_add_up() -> None:
     histogram = counters.Histogram()
     for seconds in (0.01, 0.05, 0.3, 1000.0):
-        histogram.observe(seconds)
+        histogram.told.append(seconds)
     rows = dict(histogram.buckets())
     assert (rows["0.05"], rows["0.5"], rows["120.0"], rows["+Inf"]) == (2, 3, 3, 4)
     assert histogram.total == pytest.approx(1000.36)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.lists(st.floats(0, 200) | st.sampled_from(counters.BOUNDS))))
+def test_every_duration_is_in_its_buckets_however_many_are_sorted_in_at_once(batches: list) -> None:
+    histogram = counters.Histogram()
+    for batch in batches:
+        for seconds in batch:
+            histogram.told.append(seconds)
+        histogram.fold()
+    every = [seconds for batch in batches for seconds in batch]
+    for bound, count in histogram.buckets():
+        assert count == sum(seconds <= float(bound) for seconds in every)
+    assert histogram.total == pytest.approx(sum(every))
 
 
 async def test_reading_the_counters_holds_nobody_up_for_long(book: Observed) -> None:

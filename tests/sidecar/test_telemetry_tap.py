@@ -11,6 +11,7 @@ from observed import Observed, a_call, a_reply, observed
 from middleware.exchange import Body, headers
 from policies.refusal import Refusal
 from sidecar.telemetry import owner
+from sidecar.telemetry.record import MOST
 
 
 @pytest.fixture
@@ -44,14 +45,11 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     book.telemetry.identity(record, {"x-forwarded-user": 1}, believed=True)
     book.telemetry.began(call)
     sent = call._replace(body=Body(b'{"input":[{"role":"user"}],"stream":true}'))
-    for after, what, value in (
-        (0.004, "credential", "app"),
-        (0.005, "identity_sent", ("x-app-user-email",)),
-        (0.100, "attempt", ("none", "agent_unreachable")),
-        (0.350, "attempt", ("full", "answered")),
-    ):
+    book.clock.at = 1000.004
+    book.telemetry.carried(sent, "app", ("x-app-user-email",))
+    for after, left, result in ((0.100, "none", "agent_unreachable"), (0.350, "full", "answered")):
         book.clock.at = 1000.0 + after
-        book.telemetry.note(sent, what, value)
+        book.telemetry.attempted(sent, left, result)
     record.first_byte, record.bytes = 1000.4, 512
     book.clock.at = 1001.0
     book.telemetry.ended(call, a_reply(headers=headers(("x-sidecar-stream", "translated"))), "ok")
@@ -83,6 +81,50 @@ def test_a_call_is_told_from_its_acceptance_to_its_end(book: Observed) -> None:
     )
     assert (told["agent_request_id"], told["trace_id"]) == ("0b0e-uuid", "4bf92f35")
     assert (told["at"], told["ms"], told["door"]) == ("2023-11-14T22:13:20.062Z", 1000.0, "egress")
+
+
+def test_a_body_that_leaves_as_it_came_is_told_twice_and_let_go_of(book: Observed) -> None:
+    record = book.begin()
+    record.bytes_in = 24
+    call = a_call()
+    book.telemetry.began(call)
+    book.telemetry.attempted(call._replace(target="/invocations"), "full", "answered")
+    assert seen(book, "id-1")["body"] == {
+        "shape": "text",
+        "shape_sent": "text",
+        "bytes": 24,
+        "bytes_sent": 24,
+    }
+    book.telemetry.ended(call, a_reply(), "ok")
+    assert record.body is None
+
+
+def test_a_relay_has_no_shape(book: Observed) -> None:
+    book.begin()
+    call = a_call(wants_stream=None)
+    book.telemetry.began(call)
+    book.telemetry.attempted(call, "full", "answered")
+    assert seen(book, "id-1")["body"] == {
+        "shape": None,
+        "shape_sent": None,
+        "bytes": 24,
+        "bytes_sent": 24,
+    }
+
+
+def test_of_a_call_that_asks_without_end_the_first_exchanges_are_kept_and_all_are_counted(
+    book: Observed,
+) -> None:
+    """A builder's run may be polled for hours."""
+    record = book.begin()
+    book.telemetry.began(a_call())
+    for _ in range(5_000):
+        book.telemetry.carried(a_call(), "app", ())
+        book.telemetry.attempted(a_call(), "none", "agent_unreachable")
+    book.telemetry.attempted(a_call(), "full", "answered")
+    assert (record.attempts, record.sent) == (5_001, "full")
+    assert len(record.exchanges) == len(record.notes) == MOST
+    assert len(seen(book, "id-1")["timeline"]) == 2 * MOST + 1
 
 
 def test_a_call_that_was_refused_says_why(book: Observed) -> None:
@@ -162,6 +204,9 @@ def test_under_load_it_holds_at_most_8_mib() -> None:
             book.begin(call.request_id)
             book.telemetry.began(call)
             for note in range(40):
+                for _ in range(5):
+                    book.telemetry.carried(call, "app", ())
+                    book.telemetry.attempted(call, "none", "agent_unreachable")
                 book.telemetry.note(call, f"note-{note}", ["\U0001f600" * 1000 + str(number)] * 50)
                 book.telemetry.note(call, f"note-{note}", "\U0001f600" * 5_000 + str(number))
             book.telemetry.refused(call, Refusal(500, "internal_error", detail="\U0001f600" * 5_000))

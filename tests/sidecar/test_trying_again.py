@@ -30,6 +30,12 @@ class Notes:
     def note(self, call: Call, what: str, value: object) -> None:
         self.told.append((what, value))
 
+    def attempted(self, call: Call, sent: str, result: str) -> None:
+        self.note(call, "attempt", (sent, result))
+
+    def carried(self, call: Call, credential: str, identity: tuple[str, ...]) -> None:
+        self.note(call, "credential", credential)
+
     @property
     def attempts(self) -> list[object]:
         return [value for what, value in self.told if what == "attempt"]

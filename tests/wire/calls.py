@@ -17,6 +17,9 @@ class Notes:
     def note(self, call: Call, what: str, value: Any) -> None:
         self.told.append((what, value))
 
+    def attempted(self, call: Call, sent: str, result: str) -> None:
+        self.note(call, "attempt", (sent, result))
+
     @property
     def attempts(self) -> list[Any]:
         """(what was sent, what became of it), one per exchange."""
