@@ -20,7 +20,7 @@ class Recorder(Protocol):
         """One HTTP exchange is over: what had left, and `answered` or the code of what went wrong."""
 
     def note(self, call: Call, what: str, value: Any) -> None:
-        """One more fact, for the tap: what is rare, and whatever a plug-in has to say; the log line has the built-in."""
+        """One more fact, for the tap: what is rare, or a plug-in says. Some of the built-in are in the log line too."""
 
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was answered by us; cause and hint go to the log."""

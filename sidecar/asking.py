@@ -56,11 +56,11 @@ class Asking:
         self.max_body, self.body_timeout = max_body, body_timeout
 
     async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
-        raw = await self.raw(request) if route.dialect else None
+        _, dialect, name, target = route
+        raw = await self.raw(request) if dialect else None
         wants: bool | None = None
         payload: Any = EMPTY
-        name = route.agent
-        if route.dialect == "chat":
+        if dialect == "chat":
             value = body.read(raw or b"")
             if (
                 name is None
@@ -73,10 +73,10 @@ class Asking:
                 value = {key: part for key, part in value.items() if key != "agent"}
             wants = body.wants_stream(value, request.headers.get("Accept"), default=None)
             payload = Body(raw, value=value)
-        elif route.dialect == JSONRPC:  # whatever is wrong with it, is told in its own words
+        elif dialect == JSONRPC:  # whatever is wrong with it, is told in its own words
             raw, agent = raw or b"", await self.agent(name, caller)
-            wants, payload = jsonrpc.wants_stream(raw, route.target, agent.kind), Body(raw)
-        elif route.dialect and raw:
+            wants, payload = jsonrpc.wants_stream(raw, target, agent.kind), Body(raw)
+        elif dialect and raw:
             value = body.read(raw)
             if isinstance(value, dict) and ("input" in value or "messages" in value):
                 agent = await self.agent(name, caller)
@@ -91,9 +91,9 @@ class Asking:
         return Call(
             agent,
             caller,
-            route.dialect or "responses",
+            dialect or "responses",
             request.method,
-            route.target,
+            target,
             self.headers(request, agent, wants, request_id),
             payload,
             wants,

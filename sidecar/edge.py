@@ -83,14 +83,18 @@ class Edge:
         call = None
         try:
             call = await self.asking.call(request, route, caller, request_id)
-            if call.agent.name:
-                record.agent_request_id = call.headers["x-request-id"]
-                record.trace_id = call.headers["traceparent"][3:35]
-            if call.wants_stream:
-                answer.expect(self.dialects[call.dialect].opening, partial(self.in_hand, call.agent))
-            reply = await (self.relay if call.wants_stream is None else self.chat)(call)
-            if call.wants_stream is None and self.retold is not None:
-                reply = await self.retold(request, call, reply)
+            agent, _, dialect, _, _, headers, _, wants_stream, _ = call
+            if agent.name:
+                record.agent_request_id = headers["x-request-id"]
+                record.trace_id = headers["traceparent"][3:35]
+            if wants_stream is None:
+                reply = await self.relay(call)
+                if self.retold is not None:
+                    reply = await self.retold(request, call, reply)
+            else:
+                if wants_stream:
+                    answer.expect(self.dialects[dialect].opening, partial(self.in_hand, agent))
+                reply = await self.chat(call)
             return await self.telling.tell(answer, call, reply, record)
         except Refusal:  # there was no call yet: the door tells it, and ends the record
             raise

@@ -76,6 +76,7 @@ class Doorkeeper:
         self.routes, self.pages, self.full = routes, pages, full
         self.app, self.player = app, player
         self.decide = lru_cache(512)(self.decided)  # a connection asks for the same thing again and again
+        self.believe = lru_cache(1024)(self.believed)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
         headers, method, raw = request.headers, request.method, request.raw_path
@@ -83,7 +84,10 @@ class Doorkeeper:
         errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
         page, route, keyed, why, edge, judged = errand
         template = route.template
-        request_id = edge.unique(identity.request_id(headers.get("x-request-id")) or uuid())
+        given = headers.get("x-request-id")
+        request_id = (identity.request_id(given) if given else None) or uuid()
+        if request_id in edge.open:
+            request_id = edge.unique(request_id)
         try:
             if method == "OPTIONS" and edge is not self.app:
                 pairs = access.preflight(self.rules, headers, method)
@@ -91,8 +95,7 @@ class Doorkeeper:
                     return self.whole(204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
-            believed = identity.believed(self.belief, request.remote, keyed=keyed)
-            caller, removed = identity.caller(headers, self.door, believed)
+            caller, removed = identity.caller(headers, self.door, self.believe(request.remote, keyed))
             if self.player is not None:
                 caller = await self.player.caller(headers, method, self.rules)
             if judged:
@@ -110,6 +113,9 @@ class Doorkeeper:
             if method == paths.CONNECT:  # what follows was meant for somebody else
                 answer.force_close()
             return answer
+
+    def believed(self, peer: str | None, keyed: bool) -> bool:
+        return identity.believed(self.belief, peer, keyed=keyed)
 
     def decided(self, method: str, raw: str, body: bool, facts: tuple[str | None, ...]) -> Errand:
         """What a request comes for and whether it may, from all that this depends on (`DECIDING`)."""
