@@ -8,6 +8,7 @@ twice) is not taken for whole.
 from typing import Final, Literal
 
 from middleware.marks import LONGEST, marks
+from middleware.sse import line_end
 
 Verdict = Literal["ok", "agent_error", "truncated"]
 
@@ -44,9 +45,8 @@ class Watch:
         return Watch(self.terminal)
 
     def seen(self, chunk: bytes) -> None:
-        if self._quiet and chunk.startswith(DELTAS) and chunk.endswith(b"\n\n"):  # noqa: SIM102
-            if chunk.find(b"\n") == len(chunk) - 2 and chunk.find(b"\r") < 0:
-                return  # one delta and nothing else
+        if self._quiet and chunk.startswith(DELTAS) and line_end(chunk):
+            return  # one delta and nothing else
         if self._after_cr or chunk.find(b"\r") >= 0:
             chunk = self._with_lf(chunk)
         if chunk:

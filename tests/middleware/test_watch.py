@@ -156,6 +156,9 @@ def test_what_follows_an_end_does_not_undo_it_unless_the_agent_goes_on_and_on() 
 def test_a_whole_delta_may_hide_nothing_behind_another_line_end() -> None:
     assert watched(DELTA, DELTA[:-2] + b"\r\rdata: [DONE]\n\n").verdict == "ok"
     assert watched(DELTA, DELTA[:-2] + b"\ndata: [DONE]\n\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\rdata: [DONE]\r\n\r\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\r\ndata: [DONE]\r\n\r\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\r\n\r", b"\ndata: [DONE]\r\n\r\n").verdict == "ok"
 
 
 def test_only_what_the_dialect_names_is_an_end() -> None:
