@@ -28,12 +28,11 @@ class Watch:
     `terminal` names what proves a stream whole. Without any, no stream is called truncated.
     """
 
-    __slots__ = ("_after_cr", "_carry", "_gates", "_lines", "_marks", "_quiet", "_spoke", "terminal")
+    __slots__ = ("_after_cr", "_carry", "_lines", "_marks", "_quiet", "_spoke", "terminal")
 
     def __init__(self, terminal: tuple[bytes, ...] = ()) -> None:
         self.terminal = terminal
         self._marks = marks(terminal)
-        self._gates = [gate.search for gate in self._marks.gates]
         self._carry = WHOLE
         self._after_cr = False
         self._lines: dict[str, int] = {}  # how many lines of data came after a mark
@@ -59,7 +58,7 @@ class Watch:
         if self._lines:
             more = buffer.count(b"\ndata", max(0, len(self._carry) - len(b"data")))
             self._lines = {mark: n + more for mark, n in self._lines.items() if n + more <= WINDOW}
-        for gate in self._gates:
+        for gate in self._marks.gates:
             if gate(rest):
                 self._lines |= self._found(rest)
                 break

@@ -8,12 +8,14 @@ from wire.calls import asking, fetching
 from wire.hostile import Peer, answering, serving, still, until
 from wire.test_sent import SSE
 
+from middleware.exchange import NO_HEADERS
 from middleware.sse import LIMIT, Event
 from middleware.streams import Reframed
 from middleware.watch import Watch
 from policies.refusal import Refusal
 from sidecar.wire.arriving import HIGH, Arriving
-from sidecar.wire.exchange import Exchange
+from sidecar.wire.exchange import ASKED, Exchange
+from sidecar.wire.faults import Fault, told
 
 FRAME = b'data: {"type":"response.output_text.delta","delta":"x"}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -233,7 +235,7 @@ async def test_the_watch_sees_what_was_handed_on_and_nothing_else(wire):
 
 
 def vars_of(watch: Watch) -> list[object]:
-    skipped = ("_gates", "_marks")
+    skipped = ("_marks",)
     return [getattr(watch, name) for name in Watch.__slots__ if name not in skipped]
 
 
@@ -401,6 +403,20 @@ async def test_no_exchange_waits_for_the_collector_of_garbage(wire):
             assert kept() - before <= 4  # of the last reply, and of one that the loop still holds
         finally:
             gc.enable()
+
+
+async def test_an_open_stream_holds_no_question_and_no_head_any_more(wired):
+    """And what becomes of it is told of its agent all the same."""
+    async with serving(answering(SSE + chunk(FRAME))) as agent:
+        reply = await wired()(asking(agent.url, stream=True))
+        exchange = reply.close.__self__
+        assert exchange._call is ASKED
+        assert (exchange._reading.head.headers, exchange._reading.head.fields.pairs) == (NO_HEADERS, [])
+        assert reply.headers["Content-Type"] == "text/event-stream"
+        with pytest.raises(Refusal, match="agent_broke_off") as refused:
+            await reply.body.pump(Taking())
+        expected = told(Fault("agent_broke_off"), asking(agent.url).agent, "full")
+        assert (refused.value.detail, refused.value.hint) == (expected.detail, expected.hint)
 
 
 def kept() -> int:
