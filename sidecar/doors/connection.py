@@ -7,7 +7,7 @@ import asyncio
 from typing import Final, Protocol
 
 import orjson
-from aiohttp import http_exceptions, web, web_protocol
+from aiohttp import StreamReader, http_exceptions, web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
 from policies import outcome
@@ -26,6 +26,8 @@ PRIVATE: Final = (
     (RequestHandler, "data_received"),
     (RequestHandler, "finish_response"),
     (RequestHandler, "handle_error"),
+    (RequestHandler, "keep_alive"),
+    (StreamReader, "_buffer"),
     (web_protocol, "_ErrInfo"),
 )
 
