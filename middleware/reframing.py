@@ -23,13 +23,14 @@ class Reframing:
     Raises what the `Reader` raises, after all that came before it was told.
     """
 
-    __slots__ = ("_at", "_between", "_delta", "_legible", "_reader")
+    __slots__ = ("_at", "_between", "_delta", "_legible", "_reader", "_spaced")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._reader = Reader(limit)
         self._legible = Legible()
         self._between = False  # whether the reader holds nothing; not before it has read the first line
         self._delta, self._at = NONE, len(NONE)  # how the last delta began, up to its text
+        self._spaced = True  # and whether as it is told
 
     def feed(self, chunk: bytes) -> bytes:
         """What this chunk completes."""
@@ -39,16 +40,19 @@ class Reframing:
             line = chunk[:end]
             quote = line.find(b'"', self._at)
             if quote == end - 2 and line[-1] == 125 and line.startswith(self._delta) and line.isascii():
-                return line + b"\n\n"  # the last delta again, but for its text
+                told = line if self._spaced else b"data: " + line[5:]
+                return told + b"\n\n"  # the last delta again, but for its text
             return self._frame(line)
         lf = chunk.replace(b"\r\n", b"\n")
-        if b"\r" in lf:
+        if lf.find(b"\r") >= 0:
             return self._read(chunk)
+        if self._spaced and lf.startswith(self._delta) and self._text_alone(lf):
+            return lf  # the same, with its name
         *frames, rest = lf.split(b"\n\n")
-        told = [self._frame(one) for one in frames]
+        said = [self._frame(one) for one in frames]
         if rest:
-            told.append(self._read(rest))
-        return b"".join(told)
+            said.append(self._read(rest))
+        return b"".join(said)
 
     def end(self) -> bytes:
         """The last frame, where the stream ended without the blank line that should close it."""
@@ -74,17 +78,24 @@ class Reframing:
                 pass
             else:
                 if self._legible.nothing(value):
-                    self._remember(line, value)
+                    self._remember(lines, value, named=name is not None)
                     head = b"" if name is None else b"event: %b\n" % name
                     return b"%bdata: %b\n\n" % (head, data)
         return self._event(Event(text(data), None if name is None else text(name)))
 
-    def _remember(self, line: bytes, value: Any) -> None:
+    def _remember(self, lines: bytes, value: Any, *, named: bool) -> None:
         """How a delta begins whose text is its last member: another one changes nothing of what is to be told."""
-        if type(value) is dict and value.get("type") in DELTAS and line[-2:] == b'"}':
-            begins = line[: line.rfind(b'"', 0, -2) + 1]
-            if begins.startswith(b"data: ") and begins.endswith((b'"delta": "', b'"delta":"')):
-                self._delta, self._at = begins, len(begins)
+        if type(value) is dict and value.get("type") in DELTAS and lines[-2:] == b'"}':
+            begins = lines[: lines.rfind(b'"', 0, -2) + 1]
+            spaced = begins.startswith(b"event: ") and b"\ndata: " in begins if named else begins[5:6] == b" "
+            if begins.endswith((b'"delta": "', b'"delta":"')) and (spaced or not named):
+                self._delta, self._at, self._spaced = begins, len(begins), spaced
+
+    def _text_alone(self, lf: bytes) -> bool:
+        """Whether nothing but a text of plain characters stands between how the last delta began and the end."""
+        end = len(lf) - 2
+        quoted = lf.find(b'"', self._at) == end - 2 and lf.find(b"\n", self._at) == end
+        return quoted and lf[-1] == 10 and lf[end - 1] == 125 and lf.isascii()
 
     def _event(self, event: Event) -> bytes:
         self._delta, self._at = NONE, len(NONE)

@@ -19,7 +19,10 @@ WHOLE: Final = b"\n"  # carried where all that came is whole frames
 DELTAS: Final = (  # nearly every frame of nearly every stream; nothing inside it is a mark
     b'data: {"type":"response.output_text.delta"',
     b'data: {"type": "response.output_text.delta"',
+    b'data:{"type":"response.output_text.delta"',
+    b'data:{"type": "response.output_text.delta"',
 )
+NAMES: Final = (b"event: response.output_text.delta\n", b"event: response.output_text.delta\r\n")
 
 
 class Watch:
@@ -44,8 +47,14 @@ class Watch:
         return Watch(self.terminal)
 
     def seen(self, chunk: bytes) -> None:
-        if self._quiet and chunk.startswith(DELTAS) and line_end(chunk):
-            return  # one delta and nothing else
+        if self._quiet:  # one delta and nothing else?
+            if chunk.startswith(DELTAS):
+                if line_end(chunk):
+                    return
+            elif chunk.startswith(NAMES):
+                frame = chunk[chunk.find(b"\n") + 1 :]
+                if frame.startswith(DELTAS) and line_end(frame):
+                    return
         if self._after_cr or chunk.find(b"\r") >= 0:
             chunk = self._with_lf(chunk)
         if chunk:

@@ -133,5 +133,19 @@ run = st.lists(
 @settings(max_examples=2000, deadline=None)
 @given(run, st.sampled_from([b"\n\n", b"\r\n\r\n"]))
 def test_deltas_one_after_the_other_are_followed_as_if_each_was_read(lines: list[bytes], end: bytes) -> None:
-    pieces = [b"data: " + line + end for line in lines]
+    for lead in (b"data: ", b"data:", b"event: e" + end[: len(end) // 2] + b"data: ", b"event:e\ndata:"):
+        pieces = [lead + line + end for line in lines]
+        assert told(pieces) == told_by_events(b"".join(pieces))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(leads), st.sampled_from(RUN[::3]), st.sampled_from(ends[:6])), max_size=9
+    )
+)
+def test_a_delta_that_is_framed_in_another_way_than_the_one_before_it_is_told_as_it_is_framed(
+    parts: list[tuple[bytes, bytes, bytes]],
+) -> None:
+    pieces = [b"".join(part) for part in parts]
     assert told(pieces) == told_by_events(b"".join(pieces))
