@@ -5,6 +5,7 @@ holds, or around quotes, which a JSON string holds only escaped. Lines end with 
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -28,7 +29,7 @@ GATE: Final = LINE + rb'(?:data: ?(?:\[DONE\]|\{ ?"(?:error|type" ?: ?"error)")|
 class Marks(NamedTuple):
     """What is looked for in the streams of one tongue. Where no gate is found there is no mark."""
 
-    gates: tuple[re.Pattern[bytes], ...]
+    gates: tuple[Callable[[bytes], re.Match[bytes] | None], ...]
     patterns: dict[str, re.Pattern[bytes]]  # `end`, `typed` and `untyped` errors
     spoke: re.Pattern[bytes]  # the start of data that is neither an end nor an opening
 
@@ -51,7 +52,7 @@ def marks(terminal: tuple[bytes, ...]) -> Marks:
     patterns = {"untyped": UNTYPED, "typed": TYPED} | ({"end": b"|".join(ends)} if ends else {})
     spoke = LINE + rb"data: ?+(?!" + b"|".join(silent) + rb")(?:[^\n]{48}|[^\n]{1,47}\n)"
     return Marks(
-        tuple(re.compile(gate) for gate in gates),
+        tuple(re.compile(gate).search for gate in gates),
         {name: re.compile(pattern) for name, pattern in patterns.items()},
         re.compile(spoke),
     )

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from middleware.exchange import Sink, Stream
-from middleware.sse import Event, Reader, first_frame_end, frame, reframed
+from middleware.reframing import Reframing
+from middleware.sse import Event, Reader, first_frame_end
 from middleware.watch import Watch
-from policies.legible import Legible
 from policies.refusal import Refusal
 
 T = TypeVar("T")
@@ -63,13 +63,52 @@ class Translated(Told):
     __slots__ = ()
 
 
+class Through:
+    """A sink before another one: what is fed to it goes on told by `tell`, in the same turn, past the watch."""
+
+    __slots__ = ("_sink", "_tell", "_watch")
+
+    def __init__(self, tell: Callable[[bytes], bytes], watch: Watch, sink: Sink) -> None:
+        self._tell, self._watch, self._sink = tell, watch, sink
+
+    def feed(self, chunk: bytes) -> bool:
+        if told := self._tell(chunk):
+            self._watch.seen(told)
+            return self._sink.feed(told)
+        return True
+
+    async def room(self) -> None:
+        await self._sink.room()
+
+    async def write(self, chunk: bytes) -> None:
+        if told := self._tell(chunk):
+            self._watch.seen(told)
+            await self._sink.write(told)
+
+
 class Reframed(Told):
     """The events of another stream in LF frames with `data: `, and text that only items brought as deltas too."""
 
-    __slots__ = ()
+    __slots__ = ("_begun", "_inner")
 
     def __init__(self, inner: Stream) -> None:
-        super().__init__(_legible(inner), inner.watch.afresh())
+        super().__init__(_reframed(inner), inner.watch.afresh())
+        self._inner, self._begun = inner, False
+
+    async def head(self) -> bytes:
+        self._begun = True
+        return await super().head()
+
+    async def pump(self, sink: Sink) -> None:
+        """Pushed as it arrives, like the stream inside, unless its head was asked for."""
+        if self._begun:
+            await super().pump(sink)
+            return
+        reframing = Reframing()
+        await self._inner.pump(Through(reframing.feed, self.watch, sink))
+        if told := reframing.end():
+            self.watch.seen(told)
+            await sink.write(told)
 
 
 class Blank(Watch):
@@ -128,15 +167,14 @@ async def _later(frames: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield one
 
 
-async def _legible(inner: Stream) -> AsyncIterator[bytes]:
-    legible = Legible()
-    async with closing(inner.events()) as events:
-        async for event in events:
-            try:
-                missing = legible.missing(event.value())
-            except ValueError:
-                missing = []
-            yield b"".join([*(frame(delta) for delta in missing), reframed(event)])
+async def _reframed(inner: Stream) -> AsyncIterator[bytes]:
+    reframing = Reframing()
+    async with closing(inner.chunks()) as chunks:
+        async for chunk in chunks:
+            if told := reframing.feed(chunk):
+                yield told
+    if told := reframing.end():
+        yield told
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ twice) is not taken for whole.
 from typing import Final, Literal
 
 from middleware.marks import LONGEST, marks
+from middleware.sse import line_end
 
 Verdict = Literal["ok", "agent_error", "truncated"]
 
@@ -18,7 +19,10 @@ WHOLE: Final = b"\n"  # carried where all that came is whole frames
 DELTAS: Final = (  # nearly every frame of nearly every stream; nothing inside it is a mark
     b'data: {"type":"response.output_text.delta"',
     b'data: {"type": "response.output_text.delta"',
+    b'data:{"type":"response.output_text.delta"',
+    b'data:{"type": "response.output_text.delta"',
 )
+NAMES: Final = (b"event: response.output_text.delta\n", b"event: response.output_text.delta\r\n")
 
 
 class Watch:
@@ -27,12 +31,11 @@ class Watch:
     `terminal` names what proves a stream whole. Without any, no stream is called truncated.
     """
 
-    __slots__ = ("_after_cr", "_carry", "_gates", "_lines", "_marks", "_quiet", "_spoke", "terminal")
+    __slots__ = ("_after_cr", "_carry", "_lines", "_marks", "_quiet", "_spoke", "terminal")
 
     def __init__(self, terminal: tuple[bytes, ...] = ()) -> None:
         self.terminal = terminal
         self._marks = marks(terminal)
-        self._gates = [gate.search for gate in self._marks.gates]
         self._carry = WHOLE
         self._after_cr = False
         self._lines: dict[str, int] = {}  # how many lines of data came after a mark
@@ -44,9 +47,14 @@ class Watch:
         return Watch(self.terminal)
 
     def seen(self, chunk: bytes) -> None:
-        if self._quiet and chunk.startswith(DELTAS) and chunk.endswith(b"\n\n"):  # noqa: SIM102
-            if chunk.find(b"\n") == len(chunk) - 2 and chunk.find(b"\r") < 0:
-                return  # one delta and nothing else
+        if self._quiet:  # one delta and nothing else?
+            if chunk.startswith(DELTAS):
+                if line_end(chunk):
+                    return
+            elif chunk.startswith(NAMES):
+                frame = chunk[chunk.find(b"\n") + 1 :]
+                if frame.startswith(DELTAS) and line_end(frame):
+                    return
         if self._after_cr or chunk.find(b"\r") >= 0:
             chunk = self._with_lf(chunk)
         if chunk:
@@ -59,7 +67,7 @@ class Watch:
         if self._lines:
             more = buffer.count(b"\ndata", max(0, len(self._carry) - len(b"data")))
             self._lines = {mark: n + more for mark, n in self._lines.items() if n + more <= WINDOW}
-        for gate in self._gates:
+        for gate in self._marks.gates:
             if gate(rest):
                 self._lines |= self._found(rest)
                 break

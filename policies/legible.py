@@ -6,6 +6,7 @@ from policies.loose import Value, dicts, member, word
 from policies.synthesis import deltas
 
 DELTAS: Final = ("response.output_text.delta", "response.refusal.delta")
+ITEM: Final = "response.output_item.done"
 ENDS: Final = ("response.completed", "response.incomplete")
 
 
@@ -20,20 +21,27 @@ class Legible:
         self._fresh = False  # there was a delta since the last finished message
         self._spoke = False
 
-    def missing(self, value: Any) -> list[Value]:
-        """The deltas to tell before this event."""
+    def nothing(self, value: Any) -> bool:
+        """Whether there is nothing to tell before this event, whatever it says; else it is for `missing`."""
         kind = value.get("type") if isinstance(value, dict) else None
-        said: list[Value] = []
         if kind in DELTAS:
             self._fresh = self._spoke = True
             self._ids.add(word(value.get("item_id")))
-        elif kind == "response.output_item.done" and member(value, "item").get("type") == "message":
-            item = member(value, "item")
+            return True
+        return kind != ITEM and kind not in ENDS
+
+    def missing(self, value: Any) -> list[Value]:
+        """The deltas to tell before this event."""
+        if self.nothing(value):
+            return []
+        said: list[Value] = []
+        if value["type"] in ENDS:
+            if not self._spoke:
+                output = dicts(member(value, "response").get("output"))
+                said = [delta for index, item in enumerate(output) for delta in deltas(item, index)]
+        elif (item := member(value, "item")).get("type") == "message":
             if not self._fresh and word(item.get("id")) not in self._ids:
                 said = list(deltas(item, value.get("output_index", 0)))
             self._fresh = False
-        elif kind in ENDS and not self._spoke:
-            output = dicts(member(value, "response").get("output"))
-            said = [delta for index, item in enumerate(output) for delta in deltas(item, index)]
         self._spoke = self._spoke or bool(said)
         return said

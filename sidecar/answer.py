@@ -7,13 +7,14 @@ where the connection says that it is full.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import monotonic, time
 from typing import Any, Final, Literal, NamedTuple
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 
 from middleware.exchange import Headers, Pairs, Tunnel
 from middleware.sse import KEEPALIVE
@@ -23,6 +24,8 @@ State = Literal["uncommitted", "committed", "ended"]
 LINES: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
 }
+TOLD: Final[tuple[int, Pairs]] = (0, [])  # a head that has left, and is let go
+NOTHING: Final[deque[bytes]] = deque(maxlen=0)  # of a body that has been read
 BODILESS: Final = frozenset({204, 304})
 FIELD: Final = "%s: %s\r\n".__mod__
 SWITCHED: Final = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -157,7 +160,7 @@ class Answer:
     def _commit(self, length: int | None) -> bytes:
         """The head's bytes. `length` of the body, where it is known."""
         (status, pairs), request = self._head, self.request
-        self.state, self.status = "committed", status
+        self.state, self.status, self._head = "committed", status, TOLD
         self._bodiless = request.method == "HEAD" or status in BODILESS
         line = LINES.get(status) or f"HTTP/1.1 {status} \r\n"
         framing = ""
@@ -194,6 +197,15 @@ class Answer:
         self._writing = True
         await self._protocol._drain_helper()
         self._writing = False
+
+    def lasting(self) -> None:
+        """It may go on for hours: let go of what aiohttp keeps for a request whose answer is short."""
+        self._protocol.keep_alive(
+            False
+        )  # the timer of an idle connection; behind the answer there is another
+        content = self.request.content
+        if type(content) is StreamReader and content.at_eof():
+            content._buffer = NOTHING
 
     # --- what aiohttp asks of a response -------------------------------------------------------------------
 

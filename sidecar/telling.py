@@ -32,7 +32,9 @@ class Telling:
                 if reply.status == 101 and isinstance(body, Tunnel):
                     ending = await self.joined(answer, call, reply, body, record)
                 else:
-                    record.streaming = answers.is_sse(reply.headers.get("Content-Type", ""))
+                    if answers.is_sse(reply.headers.get("Content-Type", "")):
+                        record.streaming = True
+                        answer.lasting()
                     ending = await self.pumped(answer, call, reply, body)
             elif answer.early:
                 refusal = said(reply, body)

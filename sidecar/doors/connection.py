@@ -7,8 +7,7 @@ import asyncio
 from typing import Final, Protocol
 
 import orjson
-from aiohttp import http_exceptions, web, web_protocol
-from aiohttp.streams import StreamReader
+from aiohttp import StreamReader, http_exceptions, web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
 from policies import outcome
@@ -28,8 +27,9 @@ PRIVATE: Final = (
     (RequestHandler, "data_received"),
     (RequestHandler, "finish_response"),
     (RequestHandler, "handle_error"),
-    (web_protocol, "_ErrInfo"),
+    (RequestHandler, "keep_alive"),
     (StreamReader, "_buffer"),
+    (web_protocol, "_ErrInfo"),
 )
 
 

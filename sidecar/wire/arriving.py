@@ -73,12 +73,15 @@ class Arriving:
 
     async def _more(self) -> None:
         """Wait until something has changed."""
-        self._source.flow(True)
-        self._turn = asyncio.get_running_loop().create_future()
         try:
-            await self._turn
+            await self._waited()
         finally:
             self._turn = None
+
+    def _waited(self) -> asyncio.Future[None]:
+        self._source.flow(True)
+        self._turn = turn = asyncio.get_running_loop().create_future()
+        return turn
 
     async def _next(self) -> bytes:
         """All that is held, once there is something; empty at the end. Raises what ended it early."""
@@ -125,9 +128,9 @@ class Arriving:
             else:
                 self._sink = sink
                 try:
-                    await self._more()
+                    await self._waited()  # in no coroutine of its own, which each open stream would keep
                 finally:
-                    self._sink = None
+                    self._sink = self._turn = None
                 fits = self._over or bool(self._held)
             if not fits:
                 self._source.flow(False)

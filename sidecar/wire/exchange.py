@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from middleware.exchange import Body, Call, Reply, Upload
+from middleware.exchange import EMPTY, NO_HEADERS, Body, Call, Reply, Upload
 from middleware.watch import OPAQUE, Frames, Watch
 from policies import answers
-from policies.agent import FRONTEND
+from policies.agent import FRONTEND, Agent, Caller
 from policies.outcome import Ending
 from policies.refusal import Sent
 from sidecar.sweep import Sweep
@@ -20,6 +20,9 @@ from sidecar.wire.reading import Reading
 from sidecar.wire.upload import pieces
 
 LARGE: Final = 65536  # bytes of a body that are not copied behind their head
+ASKED: Final = Call(
+    Agent("", ""), Caller(), "", "", "", NO_HEADERS, EMPTY, None, ""
+)  # a question that is let go
 
 
 class Limits(NamedTuple):
@@ -59,12 +62,12 @@ class Exchange:
 
     __slots__ = (
         "_arriving", "_call", "_clock", "_code", "_connection", "_gap", "_parts", "_pool", "_reading", "_setting",
-        "_size", "_uploading", "_waiter", "at", "heard", "moved", "reused", "sent",
+        "_size", "_uploading", "_waiter", "agent", "at", "heard", "moved", "reused", "sent",
     )  # fmt: skip
 
     def __init__(self, setting: Setting, call: Call, pool: Pool) -> None:
         self._setting, self._call, self._pool = setting, call, pool
-        self._clock = pool.clock
+        self.agent, self._clock = call.agent, pool.clock
         self._reading = Reading(call.method)
         self._waiter: asyncio.Future[Reply] | None = None
         self._connection: Connection | None = None
@@ -180,6 +183,8 @@ class Exchange:
             watch = Frames() if call.agent.kind == FRONTEND else Watch()
         self._arriving = Arriving(self, watch)
         self._answer(Reply(head.status, head.headers, self._arriving, self.close))
+        self._call, head.headers = ASKED, NO_HEADERS  # a stream may be open for long
+        head.fields.pairs.clear()
 
     def _answer(self, reply: Reply) -> None:
         waiter, self._waiter = self._waiter, None
@@ -236,7 +241,7 @@ class Exchange:
         if isinstance(error, Fault):
             sent = "partial" if self._connection.full else self.sent
             stale = self.reused and not self.heard and error.code == "agent_broke_off"
-            error = told(error, self._call.agent, sent, stale=stale, proxied=self._setting.proxied)
+            error = told(error, self.agent, sent, stale=stale, proxied=self._setting.proxied)
         arriving = self._arriving
         self.abort()
         if arriving is not None:

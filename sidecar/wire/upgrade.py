@@ -4,7 +4,7 @@ from typing import Final
 
 from middleware.exchange import Call, Near, Reply
 from middleware.watch import Watch
-from policies.agent import FRONTEND, Agent
+from policies.agent import FRONTEND
 from policies.outcome import Ending
 from sidecar.tunnel import Passage
 from sidecar.wire.arriving import NEVER, Arriving
@@ -91,10 +91,6 @@ class Upgrading(Exchange):
         self.at = NEVER
         self._arriving = opening = Opening(self, self._setting)
         self._answer(Reply(101, head.headers, opening, self.close))
-
-    @property
-    def agent(self) -> Agent:
-        return self._call.agent
 
     def handed_over(self) -> Connection | None:
         """The connection, which is no longer ours; None where it is gone."""

@@ -1,5 +1,6 @@
 """Streams as a caller sees them, end to end: CASES C5."""
 
+import asyncio
 import json
 
 import pytest
@@ -7,6 +8,7 @@ from aiohttp import web
 from journeys.conftest import Start, said
 
 from sidecar import sim
+from sidecar.doors import KEEPALIVE
 from sidecar.sim.serving import serving
 
 DONE = b"data: [DONE]\n\n"
@@ -66,6 +68,25 @@ async def test_s01_each_event_is_handed_on_as_it_comes(start: Start, agent: sim.
     for _ in range(3):
         visit.release()
         assert (await answer.content.readuntil(b"\n\n")).startswith(b"data: ")
+
+
+async def test_a_connection_answers_again_behind_a_stream_and_is_closed_when_it_idles(
+    start: Start, agent: sim.Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it keeps for an idle caller is let go of while a stream is open, and is there again behind it."""
+    monkeypatch.setitem(KEEPALIVE, "front", 0.3)
+    sidecar = await start(agent.url)
+    data = json.dumps(said("hello")).encode()
+    head = "POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    asked = f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sidecar.front.rpartition(":")[2]))
+    writer.write(asked * 2)  # the second before the first is answered
+    first, second = [await reader.readuntil(b"\r\n0\r\n\r\n") for _ in range(2)]
+    writer.write(asked)
+    third = await reader.readuntil(b"\r\n0\r\n\r\n")
+    assert all(DONE in raw and raw.startswith(b"HTTP/1.1 200 ") for raw in (first, second, third))
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_s02_a_stream_is_never_compressed(start: Start, agent: sim.Agent) -> None:

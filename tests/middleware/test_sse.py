@@ -16,6 +16,7 @@ from middleware.sse import (
     error_frame,
     first_frame_end,
     frame,
+    line_end,
     readable_by_hook,
     reframed,
 )
@@ -140,6 +141,16 @@ def test_s04_many_lines_of_one_event_are_bounded_as_one() -> None:
 def test_s04_just_under_a_mebibyte_is_read_however_finely_it_comes() -> None:
     raw = b"data: " + b"x" * (LIMIT - 6) + b"\n\n"
     assert len(read(*(raw[i : i + 7] for i in range(0, len(raw), 7)))[0].data) == LIMIT - 6
+
+
+@pytest.mark.parametrize(
+    ("chunk", "line"),
+    [(b"data: a\n\n", b"data: a"), (b"data: a\r\n\r\n", b"data: a"), (b"\n\n", b""), (b"\r\n\r\n", b""), (b"", b"")]
+    + [(chunk, b"") for chunk in (b"a", b"a\n", b"ab\nc", b"ab\ncd", b"a\n\n\n", b"a\rb\n\n", b"a\r\n\n", b"a\n\r\n")]
+    + [(chunk, b"") for chunk in (b"a\rb\r\n\r\n", b"a\nb\n\n", b"a\r\nb\r\n\r\n", b"\r\na\r\n", b"a\r\r", b"a\n\n\r")],
+)  # fmt: skip
+def test_a_chunk_that_is_one_frame_of_one_line_is_told_from_all_others(chunk: bytes, line: bytes) -> None:
+    assert chunk[: line_end(chunk)] == line
 
 
 def test_our_frames_please_the_plainest_reader() -> None:

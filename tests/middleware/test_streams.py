@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from middleware.exchange import Stream
-from middleware.sse import DONE, Event, error_frame, frame
+from middleware.sse import DONE, Event, error_frame, frame, reframed
 from middleware.streams import ENDS, Blank, Insisting, Reframed, Told
 from middleware.watch import Watch
 from policies.refusal import Refusal
@@ -182,6 +182,87 @@ async def test_a_stream_told_again_keeps_its_verdict() -> None:
         stream = Reframed(Agent([raw]))
         await pumped(stream)
         assert stream.watch.verdict == verdict
+
+
+class Full(Sink):
+    """Takes one chunk, then has to be asked for room."""
+
+    asked = 0
+
+    def feed(self, chunk: bytes) -> bool:
+        self.chunks.append(chunk)
+        return False
+
+    async def room(self) -> None:
+        self.asked += 1
+
+
+class Pushing(Agent):
+    """A stream as the wire pushes it: each chunk is fed in the turn in which it comes, and room is waited for."""
+
+    def __init__(self, chunks: list[bytes], breaks: Refusal | None = None) -> None:
+        super().__init__(chunks, breaks)
+        self.coming = chunks
+        self.breaks = breaks
+
+    async def pump(self, sink: Full) -> None:  # type: ignore[override]
+        self.pumped = True
+        for chunk in self.coming:
+            self.watch.seen(chunk)
+            if not sink.feed(chunk):
+                await sink.room()
+        if self.breaks:
+            raise self.breaks
+
+
+async def test_a_stream_told_again_is_pushed_in_the_same_turn_and_waits_for_room() -> None:
+    raw = (DELTA + ITEM + DONE).replace(b"\n", b"\r\n")
+    agent = Pushing([raw[:9], raw[9:-4], raw[-4:], b": ping\r\n\r\n"])
+    stream, sink = Insisting(Reframed(agent), last), Full()
+    await stream.pump(sink)
+    assert sink.chunks == [DELTA + ITEM, DONE]
+    assert sink.asked == 2  # what told nothing needed none
+    assert agent.pumped
+    assert stream.watch.verdict == "ok"
+
+
+async def test_between_the_frames_that_are_told_there_is_always_room_for_a_comment() -> None:
+    raw = DELTA.replace(b"\n", b"\r\n")
+    agent = Pushing([raw[:9]])
+    stream = Insisting(Reframed(agent), last)
+    await agent.head()
+    await stream.pump(Full())
+    assert not agent.watch.between_frames
+    assert stream.watch.between_frames
+
+
+async def test_what_came_before_a_break_is_told_and_half_a_frame_is_not() -> None:
+    agent = Pushing([DELTA, DELTA[:-1]], Refusal(502, "agent_broke_off"))
+    stream, sink = Insisting(Reframed(agent), last), Full()
+    with pytest.raises(Refusal, match="agent_broke_off"):
+        await stream.pump(sink)
+    assert sink.raw == DELTA
+
+
+said = st.lists(
+    st.sampled_from([DELTA, ITEM, DONE, b": c\n\n", b"id: 1\n", b"data: \xff\n\n", b"\n", b"data:x"])
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(said, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 400), max_size=6).map(sorted))
+async def test_pushed_or_read_in_chunks_or_as_events_it_is_the_same(
+    frames: list[bytes], eol: bytes, at: list[int]
+) -> None:
+    raw = b"".join(frames).replace(b"\n", eol)
+    pieces = [raw[a:b] for a, b in zip([0, *at], [*at, len(raw)], strict=True)]
+    pushed, sink = Insisting(Reframed(Pushing(pieces)), last), Full()
+    await pushed.pump(sink)
+    told = Insisting(Reframed(Agent(pieces)), last)
+    assert await chunked(told) == sink.raw
+    assert told.watch.verdict == pushed.watch.verdict
+    events = [event async for event in Insisting(Reframed(Agent(pieces)), last).events()]
+    assert b"".join(map(reframed, events)) == sink.raw.removeprefix(b"\n\n")
 
 
 async def test_an_event_too_large_to_be_told_again_is_refused() -> None:

@@ -156,6 +156,21 @@ def test_what_follows_an_end_does_not_undo_it_unless_the_agent_goes_on_and_on() 
 def test_a_whole_delta_may_hide_nothing_behind_another_line_end() -> None:
     assert watched(DELTA, DELTA[:-2] + b"\r\rdata: [DONE]\n\n").verdict == "ok"
     assert watched(DELTA, DELTA[:-2] + b"\ndata: [DONE]\n\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\rdata: [DONE]\r\n\r\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\r\ndata: [DONE]\r\n\r\n").verdict == "ok"
+    assert watched(DELTA, DELTA[:-2] + b"\r\n\r", b"\ndata: [DONE]\r\n\r\n").verdict == "ok"
+
+
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
+def test_a_delta_with_its_name_is_one_and_hides_nothing_either(eol: bytes) -> None:
+    said = (b"event: response.output_text.delta\n" + DELTA).replace(b"\n", eol)
+    quiet = watched(DELTA)
+    before = {name: getattr(quiet, name) for name in Watch.__slots__}
+    quiet.seen(said)
+    assert before == {name: getattr(quiet, name) for name in Watch.__slots__}
+    assert watched(DELTA, said[: -len(eol)] + b"data: [DONE]" + eol * 2).verdict == "ok"
+    assert watched(DELTA, said.replace(b"data: ", b"data: [DONE]" + eol + b"data: ")).verdict == "ok"
+    assert watched(DELTA, said, said[: -len(eol)]).between_frames is False
 
 
 def test_only_what_the_dialect_names_is_an_end() -> None:

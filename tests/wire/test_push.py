@@ -8,11 +8,14 @@ from wire.calls import asking, fetching
 from wire.hostile import Peer, answering, serving, still, until
 from wire.test_sent import SSE
 
-from middleware.sse import Event
+from middleware.exchange import NO_HEADERS
+from middleware.sse import LIMIT, Event
+from middleware.streams import Reframed
 from middleware.watch import Watch
 from policies.refusal import Refusal
 from sidecar.wire.arriving import HIGH, Arriving
-from sidecar.wire.exchange import Exchange
+from sidecar.wire.exchange import ASKED, Exchange
+from sidecar.wire.faults import Fault, told
 
 FRAME = b'data: {"type":"response.output_text.delta","delta":"x"}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -65,26 +68,28 @@ async def test_everything_reaches_the_sink_in_order(wire):
         assert [len(pool.idle) for pool in wire.pools.values()] == [1]
 
 
-async def test_a_chunk_that_is_pushed_costs_no_task_no_future_and_no_timer(wire, monkeypatch):
-    """200 reads, each alone on the wire, and one waiter for all of them."""
+@pytest.mark.parametrize("told", [FRAME, FRAME.replace(b"\n", b"\r\n")], ids=["raw", "told again"])
+async def test_a_chunk_that_is_pushed_costs_no_task_no_future_and_no_timer(wire, monkeypatch, told):
+    """200 reads, each alone on the wire, and one waiter for all of them; where each is told again, too."""
     loop = asyncio.get_running_loop()
     made: list[str] = []
     began = asyncio.Event()
 
     async def streaming(peer: Peer) -> None:
         await peer.asked()
-        peer.writer.write(SSE + chunk(FRAME))
+        peer.writer.write(SSE + chunk(told))
         await began.wait()
         for _ in range(200):
-            peer.writer.write(chunk(FRAME))
+            peer.writer.write(chunk(told))
             for _ in range(3):
                 await asyncio.sleep(0)
         peer.writer.write(END)
 
     async with serving(streaming) as agent:
         reply = await wire(asking(agent.url, stream=True))
+        stream = reply.body if told is FRAME else Reframed(reply.body)
         sink = Taking()
-        pumping = asyncio.create_task(reply.body.pump(sink))
+        pumping = asyncio.create_task(stream.pump(sink))
         await until(lambda: sink.taken)
         for name in ("create_future", "create_task", "call_later"):
             monkeypatch.setattr(loop, name, counted(made, getattr(loop, name)))
@@ -140,6 +145,33 @@ async def test_a_sink_that_is_full_pauses_the_agent_until_there_is_room(wire):
         await asyncio.gather(pumping, return_exceptions=True)
         await reply.close("caller_left")
         await agent.empty()
+
+
+async def test_a_frame_too_large_to_be_told_again_leaves_the_agent_and_says_so_behind_those_before_it(wire):
+    crlf = FRAME.replace(b"\n", b"\r\n")
+    large = b"data: " + b"x" * LIMIT + b"x\r\n\r\n"
+    async with serving(answering(SSE + chunk(crlf) + chunk(large) + END)) as agent:
+        reply = await wire(asking(agent.url, stream=True))
+        sink = Taking()
+        with pytest.raises(Refusal, match="agent_too_large"):
+            await Reframed(reply.body).pump(sink)
+        assert sink.bytes == FRAME
+        await agent.empty()
+
+
+async def test_a_sink_that_goes_away_while_it_is_told_again_leaves_the_agent(wire):
+    async with serving(flooding) as agent:
+        reply = await wire(asking(agent.url, stream=True))
+        with pytest.raises(ConnectionResetError):
+            await Reframed(reply.body).pump(Gone())
+        await agent.empty()
+
+
+class Gone(Taking):
+    def feed(self, chunk: bytes) -> bool:
+        if self.taken:
+            raise ConnectionResetError
+        return super().feed(chunk)
 
 
 async def test_a_stream_that_nobody_reads_yet_is_held_within_bounds(wire):
@@ -203,7 +235,7 @@ async def test_the_watch_sees_what_was_handed_on_and_nothing_else(wire):
 
 
 def vars_of(watch: Watch) -> list[object]:
-    skipped = ("_gates", "_marks")
+    skipped = ("_marks",)
     return [getattr(watch, name) for name in Watch.__slots__ if name not in skipped]
 
 
@@ -371,6 +403,20 @@ async def test_no_exchange_waits_for_the_collector_of_garbage(wire):
             assert kept() - before <= 4  # of the last reply, and of one that the loop still holds
         finally:
             gc.enable()
+
+
+async def test_an_open_stream_holds_no_question_and_no_head_any_more(wired):
+    """And what becomes of it is told of its agent all the same."""
+    async with serving(answering(SSE + chunk(FRAME))) as agent:
+        reply = await wired()(asking(agent.url, stream=True))
+        exchange = reply.close.__self__
+        assert exchange._call is ASKED
+        assert (exchange._reading.head.headers, exchange._reading.head.fields.pairs) == (NO_HEADERS, [])
+        assert reply.headers["Content-Type"] == "text/event-stream"
+        with pytest.raises(Refusal, match="agent_broke_off") as refused:
+            await reply.body.pump(Taking())
+        expected = told(Fault("agent_broke_off"), asking(agent.url).agent, "full")
+        assert (refused.value.detail, refused.value.hint) == (expected.detail, expected.hint)
 
 
 def kept() -> int:
