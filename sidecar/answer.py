@@ -120,6 +120,12 @@ class Answer:
 
     async def end(self, last: bytes = b"") -> "Answer":
         """The proper end, after one last piece."""
+        if not self.finish(last):
+            await self.taken()
+        return self
+
+    def finish(self, last: bytes = b"") -> bool:
+        """The same at once; False where the connection is full: then it is over when all is `taken`."""
         self.size += len(last)
         self._moved += 1
         if self.state == "uncommitted":
@@ -131,9 +137,13 @@ class Answer:
         elif last:
             self._send(last)
         if self._protocol.writing_paused:
-            await self.room()
+            return False
         self.state = "ended"
-        return self
+        return True
+
+    async def taken(self) -> None:
+        await self.room()
+        self.state = "ended"
 
     def switched(self, pairs: Pairs, tunnel: Tunnel) -> bytes:
         """The head of a 101, which the tunnel tells: it has the connection from here on, until its end."""

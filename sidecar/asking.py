@@ -57,7 +57,9 @@ class Asking:
 
     async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
         _, dialect, name, target = route
-        raw = await self.raw(request) if dialect else None
+        raw = self.at_once(request) if dialect else None
+        if dialect and raw is None:
+            raw = await self.raw(request)
         wants: bool | None = None
         payload: Any = EMPTY
         if dialect == "chat":
@@ -123,16 +125,25 @@ class Asking:
         pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or noise.uuid()))
         return CIMultiDictProxy(CIMultiDict(pairs))
 
-    async def raw(self, request: web.BaseRequest) -> bytes:
-        """The whole body of a chat, within the bound, as long as it keeps arriving."""
+    def at_once(self, request: web.BaseRequest) -> bytes | None:
+        """The whole body of a chat where it has come with its head, as nearly every one does; else None."""
         if not request.body_exists:
             return b""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
-        if request.content.is_eof():  # it came with its head, as nearly every chat does
-            return at_hand(request.content)
+        if not request.content.is_eof():
+            return None
+        whole = at_hand(request.content)
+        if len(whole) > self.max_body:
+            raise self.too_large()
+        return whole
+
+    async def raw(self, request: web.BaseRequest) -> bytes:
+        """The whole body of a chat, within the bound, as long as it keeps arriving."""
+        if (whole := self.at_once(request)) is not None:
+            return whole
         raw = bytearray()
         async for chunk in self.arriving(request):
             raw += chunk

@@ -42,7 +42,8 @@ class Telling:
                 await self.last_word(answer, call, refusal)
             else:
                 answer.head(reply.status, self.told(call, reply))
-                await answer.end(body.raw)
+                if not answer.finish(body.raw):
+                    await answer.taken()
                 ending = "ok"
             return answer
         except asyncio.CancelledError as left:

@@ -1,7 +1,10 @@
 """One chat, from a page or from an app's own server, to an agent and back: CASES C10 (B01-B05) and DESIGN §2, §6."""
 
+import asyncio
 import json
+from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from journeys.conftest import HELLO, Start, said
 
@@ -84,6 +87,23 @@ async def test_d07_a_body_over_the_limit_is_413_and_never_reaches_the_agent(
     answer = await sidecar.chat(said("x" * 2000))
     assert answer.status == 413
     assert (await answer.json())["error"] == "body_too_large"
+    assert len(agent.visits) == 0
+
+
+async def test_d07_a_body_in_chunks_that_comes_with_its_head_is_held_to_the_same_limit(
+    start: Start, agent: sim.Agent
+) -> None:
+    sidecar = await start(agent.url, MAX_BODY="1KiB")
+    body = orjson.dumps(said("x" * 2000))
+    door = urlsplit(sidecar.front)
+    reader, writer = await asyncio.open_connection(door.hostname, door.port)
+    writer.write(
+        b"POST /api/chat HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n" % door.netloc.encode()
+        + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    )
+    told = await reader.read()
+    writer.close()
+    assert (told[:12], b'"body_too_large"' in told) == (b"HTTP/1.1 413", True)
     assert len(agent.visits) == 0
 
 
