@@ -85,9 +85,7 @@ class Doorkeeper:
         page, route, keyed, why, edge, judged = errand
         template = route.template
         given = headers.get("x-request-id")
-        request_id = (identity.request_id(given) if given else None) or uuid()
-        if request_id in edge.open:
-            request_id = edge.unique(request_id)
+        request_id = edge.unique((identity.request_id(given) if given else None) or uuid())
         try:
             if method == "OPTIONS" and edge is not self.app:
                 pairs = access.preflight(self.rules, headers, method)
