@@ -134,7 +134,7 @@ class Listener:
             access_log=None,
             keepalive_timeout=KEEPALIVE[self.door],
             max_line_size=16 << 10,
-            max_field_size=32 << 10,
+            max_field_size=32 << 10,  # not the same number: by it the two are told apart
             max_headers=128,
             lingering_time=2.0,
             auto_decompress=False,
