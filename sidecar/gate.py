@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from middleware.exchange import Pairs
 from policies import access, errors, identity, paths
@@ -16,6 +16,7 @@ from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.answer import Answer
 from sidecar.edge import Edge
+from sidecar.expecting import expected
 from sidecar.noise import uuid
 from sidecar.played import Player
 from sidecar.telemetry import Telemetry
@@ -91,6 +92,8 @@ class Doorkeeper:
                     return self.whole(204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
+            if hdrs.EXPECT in headers:
+                expected(request)
             believed = identity.believed(self.belief, request.remote, keyed=keyed)
             caller, removed = identity.caller(headers, self.door, believed)
             if self.player is not None:
