@@ -7,6 +7,7 @@ from typing import Final
 
 from multidict import CIMultiDictProxy
 
+from policies import framing
 from policies import header_table as table
 from policies.paths import location
 from policies.refusal import Refusal
@@ -103,7 +104,7 @@ def relayed(headers: Headers) -> Pairs:
 
 def handshake(headers: Headers) -> bool:
     """Whether a request asks for a WebSocket: the one protocol to which a connection may change."""
-    return headers.get("upgrade", "").strip().lower() == "websocket" and "upgrade" in _listed(
+    return framing.known(headers.get("upgrade", "").strip()) and "upgrade" in _listed(
         headers.getall("connection", ())
     )
 

@@ -16,7 +16,7 @@ from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
 from sidecar.doors import at_hand
-from sidecar.expecting import expected, go_on
+from sidecar.expecting import go_on
 from sidecar.registry import Registry
 from sidecar.sweep import Deadline, Sweep
 
@@ -39,8 +39,6 @@ class Uploading:
     __slots__ = ("_asking", "_request", "length")
 
     def __init__(self, request: web.BaseRequest, asking: "Asking") -> None:
-        """Refusal 417 where the caller expects what nobody here does."""
-        expected(request)
         self._request, self._asking, self.length = request, asking, request.content_length
 
     def chunks(self) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ def expected(request: web.BaseRequest) -> bool:
     """Whether the caller waits for leave. Refusal 417 `unsupported_expectation` where it waits for more."""
     if "expect" not in request.headers:
         return False
-    if request.headers["expect"].lower() != "100-continue":
+    if any(value.lower() != "100-continue" for value in request.headers.getall("expect")):
         raise Refusal(417, "unsupported_expectation", hint="Leave the header Expect out.")
     return request.version >= HttpVersion11 and not request.content.total_bytes
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from middleware.exchange import Pairs
 from policies import access, errors, identity, paths
@@ -15,7 +15,9 @@ from policies.paths import Route
 from policies.refusal import Refusal
 from policies.secret import Secret
 from sidecar.answer import Answer
+from sidecar.doors import Request
 from sidecar.edge import Edge
+from sidecar.expecting import expected
 from sidecar.noise import uuid
 from sidecar.played import Player
 from sidecar.telemetry import Telemetry
@@ -28,6 +30,8 @@ DECIDING: Final = ("host", "origin", "sec-fetch-site", "content-type")
 LONGEST: Final = 200
 JUDGED: Final = ("/api/agents",)  # paths at which a bearer says who calls
 DOCS: Final = "/docs"  # a page that people open by its address
+# What somebody else may have read differently, and with it what follows.
+UNSURE: Final = ("bad_request", "invalid_path", "unsupported_expectation")
 
 
 class Errand(NamedTuple):
@@ -78,7 +82,9 @@ class Doorkeeper:
         self.decide = lru_cache(512)(self.decided)  # a connection asks for the same thing again and again
         self.believe = lru_cache(1024)(self.believed)
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
+    async def __call__(self, request: Request) -> web.StreamResponse | Answer:
+        if not request.framed:
+            return request.protocol.handle_error(request, 400)
         headers, method, raw = request.headers, request.method, request.raw_path
         decide = self.decide if len(raw) <= LONGEST else self.decided
         errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
@@ -93,6 +99,8 @@ class Doorkeeper:
                     return self.whole(204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
+            if hdrs.EXPECT in headers:
+                expected(request)
             caller, removed = identity.caller(headers, self.door, self.believe(request.remote, keyed))
             if self.player is not None:
                 caller = await self.player.caller(headers, method, self.rules)
@@ -108,7 +116,7 @@ class Doorkeeper:
             pairs = [(name, str(value)) for name, value in told if value is not None]
             body = orjson.dumps(errors.body(refusal, full=self.full))
             answer = self.whole(refusal.status, body, request_id, [*pairs, *access.cors(self.rules, headers)])
-            if method == paths.CONNECT:  # what follows was meant for somebody else
+            if method == paths.CONNECT or refusal.code in UNSURE:
                 answer.force_close()
             return answer
 

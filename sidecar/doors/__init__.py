@@ -2,6 +2,6 @@
 
 from sidecar.doors.connection import PRIVATE, Connection
 from sidecar.doors.listener import KEEPALIVE, CannotListen, Listener
-from sidecar.doors.request import at_hand
+from sidecar.doors.request import Request, at_hand
 
-__all__ = ["KEEPALIVE", "PRIVATE", "CannotListen", "Connection", "Listener", "at_hand"]
+__all__ = ["KEEPALIVE", "PRIVATE", "CannotListen", "Connection", "Listener", "Request", "at_hand"]

@@ -93,7 +93,7 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        code = "internal_error" if status == 500 else _code(exc)
+        code = "internal_error" if status == 500 else _code(exc, self.max_line_size)
         if self._manager is not None:
             self._owner.malformed(code, exc if status == 500 else None)
         response = web.Response(
@@ -152,9 +152,12 @@ TOO_SLOW: Final = (
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: 24\r\n"
     b'Server: sidecar\r\nConnection: close\r\n\r\n{"error":"head_timeout"}'
 )
+TOO_MANY: Final = "Too many headers received"  # says aiohttp, and has no other sign of it
 
 
-def _code(exc: BaseException | None) -> str:
-    if isinstance(exc, http_exceptions.LineTooLong):
-        return "uri_too_long" if "line" in str(exc.args[0])[:40].lower() else "headers_too_large"
+def _code(exc: BaseException | None, longest_line: int) -> str:
+    if isinstance(exc, http_exceptions.LineTooLong):  # which line it was, only the limit tells that it met
+        return "uri_too_long" if exc.args[1] == longest_line else "headers_too_large"
+    if isinstance(exc, http_exceptions.BadHttpMessage) and exc.message == TOO_MANY:
+        return "headers_too_large"
     return "bad_request"

@@ -18,7 +18,7 @@ from sidecar.doors.request import Request
 from sidecar.refusing import accepted, refuse
 from sidecar.sweep import Sweep
 
-Handler = Callable[[web.BaseRequest], Awaitable[Any]]  # an answer: a response, or what stands for one
+Handler = Callable[[Request], Awaitable[Any]]  # an answer: a response, or what stands for one
 
 # How long an idle connection is kept: the platform's own proxy idles at 90 s and must be the one to close.
 KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
@@ -45,7 +45,11 @@ class Server(web.Server):
         warn: Callable[[str], None],
         **options: Any,
     ) -> None:
-        super().__init__(handler, request_factory=self._request, handler_cancellation=True)
+        super().__init__(
+            handler,  # type: ignore[arg-type]  # its requests are those of `_request`
+            request_factory=self._request,
+            handler_cancellation=True,
+        )
         self.max_body = max_body
         self.malformed, self._warn = malformed, warn
         self.head_timeout = head_timeout
@@ -134,7 +138,7 @@ class Listener:
             access_log=None,
             keepalive_timeout=KEEPALIVE[self.door],
             max_line_size=16 << 10,
-            max_field_size=32 << 10,
+            max_field_size=32 << 10,  # not the same number: by it the two are told apart
             max_headers=128,
             lingering_time=2.0,
             auto_decompress=False,

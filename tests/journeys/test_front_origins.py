@@ -185,29 +185,29 @@ STARTS = [
 ]
 
 
-def corpus() -> Iterator[bytes]:
+def corpus(hidden: bytes = HIDDEN) -> Iterator[bytes]:
     post = b"POST /x HTTP/1.1\r\nHost: a\r\n"
     for length in LENGTHS:
         yield post + b"Content-Length: " + length + b"\r\n\r\nhello"
-        yield post + b"Content-Length: " + length + b"\r\n\r\nhello" + HIDDEN
+        yield post + b"Content-Length: " + length + b"\r\n\r\nhello" + hidden
     for coding in CODINGS:
         yield post + b"Transfer-Encoding: " + coding + b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
-        yield post + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + HIDDEN
-        yield post.replace(b"1.1", b"1.0") + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + HIDDEN
+        yield post + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + hidden
+        yield post.replace(b"1.1", b"1.0") + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + hidden
     for body in CHUNKED:
         yield post + b"Transfer-Encoding: chunked\r\n\r\n" + body
-        yield post + b"Transfer-Encoding: chunked\r\n\r\n" + body + HIDDEN
+        yield post + b"Transfer-Encoding: chunked\r\n\r\n" + body + hidden
     for line in LINES:
-        yield b"GET /x HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n" + HIDDEN
-        yield post + line + b"\r\nContent-Length: 5\r\n\r\nhello" + HIDDEN
-        yield post + b"Content-Length: %d\r\n" % len(HIDDEN) + line + b"\r\n\r\n" + HIDDEN
+        yield b"GET /x HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n" + hidden
+        yield post + line + b"\r\nContent-Length: 5\r\n\r\nhello" + hidden
+        yield post + b"Content-Length: %d\r\n" % len(hidden) + line + b"\r\n\r\n" + hidden
     for start in STARTS:
-        yield start + b"\r\nHost: a\r\n\r\n" + HIDDEN
+        yield start + b"\r\nHost: a\r\n\r\n" + hidden
     yield b"GET /x HTTP/1.1\r\n\r\n"
     yield b"GET /x HTTP/1.1\r\nHost: a/b\r\n\r\n"
     yield b"GET /x HTTP/1.1\r\nHost: u@a\r\n\r\n"
-    yield b"GET /x HTTP/1.1\nHost: a\n\n" + HIDDEN
-    yield HIDDEN * 3 + b"GET / HTTP/9.9\r\n\r\n" + HIDDEN
+    yield b"GET /x HTTP/1.1\nHost: a\n\n" + hidden
+    yield hidden * 3 + b"GET / HTTP/9.9\r\n\r\n" + hidden
 
 
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"  # who is still in step closes behind it

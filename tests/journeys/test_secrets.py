@@ -42,7 +42,6 @@ HURRIED: Final = {
 ELSEWHERE: Final = {
     "refused_input": "it is the name for all that a caller gets wrong",
     "not_configured": "`serve` does not start without an agent",
-    "uri_too_long": "the parser does not tell which line was too long",
     "draining": "it takes nine seconds: see below",
     "credential_unavailable": "of the process whose identity provider fails: see below",
     "egress_key_required": "of the process whose door requires it: see below",
