@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import rows, table
+from bench import instructions, rows, table
 from bench.programs import language
 from bench.running import Running, apart
 from bench.slices import Slice, alternated, measured
@@ -31,6 +31,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", help="which targets; the first is set beside each of the others")
     parser.add_argument("--scenarios", help="which: many,one,first,paced,translated,flood; pages,download,…")
     parser.add_argument("--front", action="store_true", help="the front door before an app, instead of chats")
+    parser.add_argument(
+        "--instructions", type=int, nargs="?", const=1600, metavar="N",
+        help="instead: count instructions by valgrind, for N requests (1600)",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write all figures there")
     return parser.parse_args()
 
@@ -38,10 +42,14 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     default = "sidecar,bare,nginx" if chosen.front else "sidecar,bare,express,nginx,envoy"
+    if chosen.instructions:
+        wanted = (chosen.only or ",".join(instructions.COUNTED)).split(",")
+        print(instructions.table(wanted, chosen.instructions, say))
+        return
     names = present((chosen.only or default).split(","))
     every = rows.FRONT if chosen.front else rows.SCENARIOS
-    wanted = chosen.scenarios.split(",") if chosen.scenarios else [one.name for one in every]
-    scenarios = [one for one in every if one.name in wanted]
+    loads = chosen.scenarios.split(",") if chosen.scenarios else [one.name for one in every]
+    scenarios = [one for one in every if one.name in loads]
     pinned = apart()
     where = machine(pinned)
     say(f"agent and load in {language()}" + ("" if pinned else "; all on the same cores, so expect noise"))
