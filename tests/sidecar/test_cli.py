@@ -60,9 +60,10 @@ def test_wrong_usage_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, .
     assert "Error: " in answer.stderr
 
 
-def test_the_version_is_told_without_starting_anything_up() -> None:
+@pytest.mark.parametrize("said", ["version", "--version"])
+def test_the_version_is_told_without_starting_anything_up(said: str) -> None:
     loaded = (
-        "import sys, sidecar.cli\ntry:\n    sidecar.cli.main(['version'])\nfinally:\n    print(*sys.modules)"
+        f"import sys, sidecar.cli\ntry:\n    sidecar.cli.main(['{said}'])\nfinally:\n    print(*sys.modules)"
     )
     ran = subprocess.run(
         [sys.executable, "-P", "-c", loaded], capture_output=True, text=True, cwd=ROOT, timeout=30, check=True
