@@ -116,7 +116,7 @@ def check(env_file: Path | None, beside: bool) -> None:
     required = settings.egress_key == "required"
     beliefs: dict[Door, Belief] = {
         "front": Belief("front", settings.on_platform, settings.trust, played=settings.dev_user or ""),
-        "egress": Belief("egress", key_required=required),
+        "egress": Belief("egress", key_required=required, keyed=settings.egress_secret is not None),
     }
     doors: dict[Door, str] = {
         "front": f"{settings.host}:{settings.port}",

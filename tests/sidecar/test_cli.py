@@ -97,6 +97,13 @@ def test_check_judges_settings_as_run_would_have_them() -> None:
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (78, 2)
 
 
+def test_check_speaks_of_a_key_only_where_there_is_one() -> None:
+    here = "callers on this machine that are no other site's page"
+    assert f"believes {here}; there is no key\n" in sidecar("check", **AGENT).stdout
+    keyed = sidecar("check", **AGENT, SIDECAR_EGRESS_SECRET="0123456789abcdef0123456789abcdef")
+    assert f"believes callers that hold the egress key, and {here}\n" in keyed.stdout
+
+
 @pytest.mark.parametrize("command", ["serve", "demo", "check", "config", "middleware"])
 def test_every_command_says_all_that_is_wrong_a_line_each_and_exits_with_78(command: str) -> None:
     wrong = {
