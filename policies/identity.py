@@ -41,14 +41,16 @@ class Belief(NamedTuple):
     networks: Networks = ()  # front: SIDECAR_TRUST
     key_required: bool = True  # egress: callers on this machine need the key as well
     played: str = ""  # front: SIDECAR_DEV_USER, who everybody is
+    keyed: bool = True  # egress: there is a key
 
     def __str__(self) -> str:
         """One sentence for the start-up block."""
         if self.door == "egress":
             if self.key_required:
                 return "callers that hold the egress key; others are refused"
+            here = "callers on this machine that are no other site's page"
             return (
-                "callers that hold the egress key, and callers on this machine that are no other site's page"
+                f"callers that hold the egress key, and {here}" if self.keyed else f"{here}; there is no key"
             )
         if self.door == "admin":
             return "nobody"

@@ -25,9 +25,18 @@ def _example(command: str) -> str:
     return f"\b\nExample:\n  {command}"
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        context.invoke(version)
+        context.exit()
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_example("AGENT_APP_URL=https://my-agent.example.org sidecar serve"),
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 def main() -> None:
     """A process beside your app that makes its calls to agent apps right: who calls, for whom, in which
@@ -107,7 +116,7 @@ def check(env_file: Path | None, beside: bool) -> None:
     required = settings.egress_key == "required"
     beliefs: dict[Door, Belief] = {
         "front": Belief("front", settings.on_platform, settings.trust, played=settings.dev_user or ""),
-        "egress": Belief("egress", key_required=required),
+        "egress": Belief("egress", key_required=required, keyed=settings.egress_secret is not None),
     }
     doors: dict[Door, str] = {
         "front": f"{settings.host}:{settings.port}",

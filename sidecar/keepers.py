@@ -86,7 +86,8 @@ def rules(settings: Settings, door: Door) -> access.Gate:
 def belief(settings: Settings, door: Door) -> identity.Belief:
     """Whose word is taken for who the user is."""
     required, played = settings.egress_key == "required", settings.dev_user or ""
-    return identity.Belief(door, settings.on_platform, settings.trust, required, played)
+    keyed = settings.egress_secret is not None
+    return identity.Belief(door, settings.on_platform, settings.trust, required, played, keyed)
 
 
 def is_loopback(host: str) -> bool:

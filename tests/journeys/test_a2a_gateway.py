@@ -131,6 +131,29 @@ async def test_an_unknown_agent_is_404_and_one_that_is_down_is_502_and_neither_i
         assert told["detail"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"{",
+        b"[]",
+        b"7",
+        {"jsonrpc": "1.0", "id": 1, "method": "message/send"},
+        {"jsonrpc": "2.0", "id": 1, "method": "no/such"},
+        {"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"id": "x"}},
+        [send("x")],
+        send("x"),
+    ],
+)
+async def test_an_unknown_agent_is_404_whatever_it_is_asked(
+    start: Start, agent: sim.Agent, asked: Any
+) -> None:
+    sidecar = await start(agent.url, {"SIDECAR_AGENTS__OTHER__URL": agent.url})
+    for path in ("/api/agents/nobody", "/api/agents/nobody/stream"):
+        answer = await sidecar.call(asked, path)
+        assert (answer.status, (await answer.json())["error"]) == (404, "unknown_agent")
+    assert len(agent.visits) == 0
+
+
 # --- any other agent: told into a chat and back ------------------------------------------------------------
 
 

@@ -107,7 +107,8 @@ def test_anybody_else_is_refused_at_egress(key_required: bool, peer: str | None)
         (Belief("front"), "nobody"),
         (Belief("front", played="ada@example.org"), "whoever comes is ada@example.org"),
         (Belief("egress"), "hold the egress key; others are refused"),
-        (Belief("egress", key_required=False), "callers on this machine"),
+        (Belief("egress", key_required=False), "hold the egress key, and callers on this machine"),
+        (Belief("egress", key_required=False, keyed=False), "callers on this machine"),
         (Belief("admin"), "nobody"),
     ],
 )

@@ -60,9 +60,10 @@ def test_wrong_usage_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, .
     assert "Error: " in answer.stderr
 
 
-def test_the_version_is_told_without_starting_anything_up() -> None:
+@pytest.mark.parametrize("said", ["version", "--version"])
+def test_the_version_is_told_without_starting_anything_up(said: str) -> None:
     loaded = (
-        "import sys, sidecar.cli\ntry:\n    sidecar.cli.main(['version'])\nfinally:\n    print(*sys.modules)"
+        f"import sys, sidecar.cli\ntry:\n    sidecar.cli.main(['{said}'])\nfinally:\n    print(*sys.modules)"
     )
     ran = subprocess.run(
         [sys.executable, "-P", "-c", loaded], capture_output=True, text=True, cwd=ROOT, timeout=30, check=True
@@ -94,6 +95,13 @@ def test_check_judges_settings_as_run_would_have_them() -> None:
     assert sidecar("check").exit_code == 78  # who only serves needs an agent
     wrong = sidecar("check", "--run", **AGENT, SIDECAR_FRONTEND_URL="http://127.0.0.1:3000")
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (78, 2)
+
+
+def test_check_speaks_of_a_key_only_where_there_is_one() -> None:
+    here = "callers on this machine that are no other site's page"
+    assert f"believes {here}; there is no key\n" in sidecar("check", **AGENT).stdout
+    keyed = sidecar("check", **AGENT, SIDECAR_EGRESS_SECRET="0123456789abcdef0123456789abcdef")
+    assert f"believes callers that hold the egress key, and {here}\n" in keyed.stdout
 
 
 @pytest.mark.parametrize("command", ["serve", "demo", "check", "config", "middleware"])

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import uuid4
 
+from middleware.access import known
 from middleware.dialects.a2a.judged import Judged
 from middleware.dialects.told import OPENING
 from middleware.exchange import Body, Call, Handler, Reply, Stream, headers
@@ -45,6 +46,7 @@ NOT_HERE: Final[dict[str, int]] = {
 async def inbound(call: Call, forward: Handler) -> Reply:
     if call.wants_stream is None or not isinstance(call.body, Body):
         return await forward(call)
+    known(call.agent)  # before the body is judged: nobody has no tongue of an agent's
     try:
         tongue = a2a.of_header(call.headers.get(a2a.HEADER))
         value = jsonrpc.document(call.body.raw)
