@@ -34,6 +34,8 @@ for message in said:
     st.chat_message(message["role"]).write(message["content"])
 
 file = st.file_uploader("A text to ask about")
+if file is not None:
+    st.caption(f"{file.name} is here: {file.size} bytes")
 if question := st.chat_input("Question"):
     if file is not None:
         question += f"\n{len(file.getvalue())} bytes came along"

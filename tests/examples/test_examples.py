@@ -136,7 +136,8 @@ async def test_x07_streamlit_talks_over_its_websocket_and_takes_a_file(page: Pag
         await chooser.set_input_files(
             [{"name": "words.txt", "mimeType": "text/plain", "buffer": b"x" * 1_000_000}]
         )
-        await expect(page.get_by_text("words.txt")).to_be_visible(timeout=20_000)
+        # Streamlit stops what it is doing when a file has come: who asks before that may get no answer.
+        await expect(page.get_by_text("words.txt is here: 1000000 bytes")).to_be_visible(timeout=20_000)
         await page.get_by_placeholder("Question").fill("hello there")
         await page.keyboard.press("Enter")
         told = page.get_by_test_id("stChatMessage").nth(1)
