@@ -23,10 +23,9 @@ class Unread:
     def __init__(self, upload: Upload) -> None:
         self._upload, self.length, self.begun = upload, upload.length, False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         self.begun = True
-        async for chunk in self._upload.chunks():
-            yield chunk
+        return self._upload.chunks()
 
 
 class Known:
