@@ -24,7 +24,7 @@ Handler = Callable[[Request], Awaitable[Any]]  # an answer: a response, or what 
 KEEPALIVE: Final[dict[Door, float]] = {"front": 120, "egress": 20, "admin": 20}
 
 
-READ: Final = 512 << 10  # bytes of a body before its caller is made to wait, which takes twice as many
+READ: Final = 768 << 10  # bytes of a body before its caller is made to wait, which takes twice as many
 SPARE: Final = 16  # files that are left when it is said
 QUIET: Final = 60.0  # seconds before it is said again
 CROWDED: Final = (
