@@ -131,10 +131,8 @@ class Asking:
             raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
-        if not request.content.is_eof():
-            return None
         whole = at_hand(request.content)
-        if len(whole) > self.max_body:
+        if whole is not None and len(whole) > self.max_body:
             raise self.too_large()
         return whole
 

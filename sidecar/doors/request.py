@@ -52,6 +52,11 @@ class Request(web.BaseRequest):
         self.content_length = None if length is None else int(length)  # type: ignore[misc]  # a property there
 
 
-def at_hand(content: StreamReader) -> bytes:
-    """A body that has come to its end and was not read. Reading it would have aiohttp ask its parser for more."""
+def at_hand(content: StreamReader) -> bytes | None:
+    """A body that was not read and has come to its end; None where it has not, or broke.
+
+    Reading it would have aiohttp ask its parser for more.
+    """
+    if not content.is_eof() or content.exception() is not None:
+        return None
     return b"".join(content._buffer)

@@ -10,13 +10,15 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
 from journeys.process import Started, starting
 
-from sidecar.doors import PRIVATE, CannotListen, Listener
+from sidecar.doors import PRIVATE, CannotListen, Listener, at_hand
 from sidecar.sweep import Sweep
 
 Open = Callable[..., Awaitable[Listener]]
@@ -379,3 +381,20 @@ def test_l08_a_door_that_cannot_open_names_the_setting_that_would_have_it_open(
     error: OSError, said: str
 ) -> None:
     assert str(CannotListen("egress", "box", 80, error)) == f"The egress door cannot listen on box:80: {said}"
+
+
+@pytest.mark.parametrize(
+    ("ends", "broke", "held"), [(True, False, b"{}"), (False, False, None), (True, True, None)]
+)
+async def test_f09_a_body_is_at_hand_when_it_is_whole_and_not_when_it_broke(
+    ends: bool, broke: bool, held: bytes | None
+) -> None:
+    caller = cast(BaseProtocol, SimpleNamespace(resume_reading=lambda resume_parser=True: None))
+    content = StreamReader(caller, 1024, loop=asyncio.get_running_loop())
+    content.feed_data(b"{")
+    content.feed_data(b"}")
+    if broke:
+        content.set_exception(web.RequestPayloadError("the body is no HTTP"))
+    if ends:
+        content.feed_eof()
+    assert at_hand(content) == held
