@@ -1,6 +1,7 @@
 """Puts a handler on a free loopback port of the running loop; the port can be shut and opened again."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ class Port:
         self._runner = runner
         self._number = 0
         self._listening: asyncio.Server | None = None
+        self._held: socket.socket | None = None  # the number, while nobody listens at it
 
     @property
     def url(self) -> str:
@@ -29,6 +31,7 @@ class Port:
     async def open(self) -> None:
         server = self._runner.server
         assert server is not None
+        self.let_go()
         self._listening = await asyncio.get_running_loop().create_server(
             server, HOST, self._number, backlog=1024, reuse_address=True
         )
@@ -40,6 +43,14 @@ class Port:
             refuse(self._listening)
             self._listening = None
             await accepted()
+            self._held = socket.socket()  # bound, not listening: refused, and nobody else's meanwhile
+            self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held.bind((HOST, self._number))
+
+    def let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
 
 @asynccontextmanager
@@ -62,4 +73,5 @@ async def serving(handler: Handler) -> AsyncIterator[Port]:
         yield port
     finally:
         await port.close()
+        port.let_go()
         await runner.cleanup()
