@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from middleware.body import EMPTY as EMPTY
+from middleware.body import Body as Body
 from middleware.sse import Event
 from middleware.watch import Watch
 from policies.agent import Agent, Caller
@@ -22,40 +23,6 @@ def headers(*pairs: tuple[str, str]) -> Headers:
 
 
 NO_HEADERS: Headers = headers()
-
-
-class Body:
-    """Bytes and their JSON value, each made from the other at most once. Never edited: make another."""
-
-    __slots__ = ("_raw", "_value")
-
-    def __init__(self, raw: bytes | None = None, *, value: Any = ...) -> None:
-        self._raw = raw
-        self._value = value
-
-    @property
-    def raw(self) -> bytes:
-        if self._raw is None:
-            self._raw = orjson.dumps(self._value)
-        return self._raw
-
-    @property
-    def value(self) -> Any:
-        """The JSON value; ValueError where the bytes are not JSON."""
-        if self._value is ...:
-            self._value = orjson.loads(self._raw or b"")
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Body) and self.raw == other.raw
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Body({len(self.raw)} bytes)"  # never the text: it is somebody's words
-
-
-EMPTY = Body(b"")
 
 
 @runtime_checkable

@@ -1,16 +1,15 @@
 """Streams that are ours: told by us, told again in frames that everybody reads, or with a last word added."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Final
 
+from middleware.events import closing, events
 from middleware.exchange import Sink, Stream
 from middleware.reframing import Reframing
 from middleware.sse import Event, Reader, first_frame_end
 from middleware.watch import Watch
 from policies.refusal import Refusal
 
-T = TypeVar("T")
 HELD: Final = 4096  # bytes of a first frame that are waited for
 ENDS: Final = (b"[DONE]", b"response.completed", b"response.failed", b"response.incomplete", b"finish_reason")
 
@@ -42,14 +41,8 @@ class Told:
                 self.watch.seen(chunk)
                 yield chunk
 
-    async def events(self) -> AsyncIterator[Event]:
-        reader = Reader()
-        async with closing(self.chunks()) as chunks:
-            async for chunk in chunks:
-                for event in reader.feed(chunk):
-                    yield event
-        for event in reader.end():
-            yield event
+    def events(self) -> AsyncIterator[Event]:
+        return events(self.chunks())
 
     async def pump(self, sink: Sink) -> None:
         async with closing(self.chunks()) as chunks:
@@ -150,8 +143,8 @@ class Insisting:
             yield word
 
     async def events(self) -> AsyncIterator[Event]:
-        async with closing(self._inner.events()) as events:
-            async for event in events:
+        async with closing(self._inner.events()) as told:
+            async for event in told:
                 yield event
         for event in Reader().feed(self._word()):
             yield event
@@ -175,13 +168,3 @@ async def _reframed(inner: Stream) -> AsyncIterator[bytes]:
                 yield told
     if told := reframing.end():
         yield told
-
-
-@asynccontextmanager
-async def closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """A reader who leaves early ends the source at once, and not when the collector finds it."""
-    try:
-        yield source
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()

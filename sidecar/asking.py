@@ -1,6 +1,5 @@
 """A request at a door, made into a call: its body read once, its headers picked, its agent found."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -15,13 +14,12 @@ from policies.answers import is_json
 from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
+from sidecar.arriving import arriving
 from sidecar.doors import at_hand
-from sidecar.expecting import go_on
 from sidecar.registry import Registry
-from sidecar.sweep import Deadline, Sweep
+from sidecar.sweep import Sweep
 
 NOBODY = Agent("", "")
-NEVER = float("inf")
 
 
 SMALL: Final = 4096  # bytes of a JSON-RPC call that asks for a card
@@ -147,27 +145,8 @@ class Asking:
                 raise self.too_large()
         return bytes(raw)
 
-    async def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The body in pieces. Refusal 408 where the next one does not come in time, 400 where it is no HTTP."""
-        go_on(request)
-        deadline, clock = Deadline(asyncio.current_task(), "body_timeout"), asyncio.get_running_loop().time
-        self.sweep.items.add(deadline)
-        try:
-            while True:
-                deadline.at = clock() + self.body_timeout
-                chunk = await request.content.readany()
-                deadline.at = NEVER  # whoever takes it may take his time
-                if not chunk:
-                    return
-                yield chunk
-        except asyncio.CancelledError:
-            if not deadline.caught():
-                raise
-            raise Refusal(408, "body_timeout", hint="SIDECAR_BODY_TIMEOUT moves the limit.") from None
-        except web.RequestPayloadError:
-            raise Refusal(400, "bad_request") from None
-        finally:
-            self.sweep.items.discard(deadline)
+    def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        return arriving(request, self.sweep, self.body_timeout)
 
     def too_large(self) -> Refusal:
         return Refusal(

@@ -127,7 +127,8 @@ class Doorkeeper:
         """What a request comes for and whether it may, from all that this depends on (`DECIDING`)."""
         headers = {name: value for name, value in zip(DECIDING, facts, strict=True) if value is not None}
         headers["content-length"] = "1" if body else "0"
-        page, keyed, edge = None, False, self.edge
+        page: Page | None = None
+        keyed, edge = False, self.edge
         route = Route("other", None, None, "")
         try:
             target = paths.split(raw, headers.get("host"), method)

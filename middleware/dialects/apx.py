@@ -12,9 +12,10 @@ from typing import Final
 
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
+from middleware.events import closing
 from middleware.exchange import EMPTY, Body, Call, Handler, Middleware, Reply, Stream
 from middleware.sse import DONE, frame
-from middleware.streams import Translated, closing
+from middleware.streams import Translated
 from policies import apx as policy
 from policies import apx_events
 from policies.answers import is_json

@@ -12,10 +12,11 @@ from multidict import CIMultiDictProxy
 
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
+from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Middleware, Reply, Stream
 from middleware.sessions import Key, Owner, Sessions
 from middleware.sse import Reader, first_frame_end
-from middleware.streams import HELD, Told, closing
+from middleware.streams import HELD, Told
 from policies import mcp as policy
 from policies.answers import is_sse
 from policies.refusal import Refusal

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
+from middleware.events import chunks, events
 from middleware.exchange import Sink
-from middleware.sse import Event, Reader, first_frame_end
+from middleware.sse import Event, first_frame_end
 from middleware.watch import Watch
 
 HELD: Final = 4096  # bytes of a first frame that are waited for
@@ -109,17 +110,11 @@ class Arriving:
                 return held
             await self._more()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        while chunk := await self._next():
-            yield chunk
+    def chunks(self) -> AsyncIterator[bytes]:
+        return chunks(self._next)
 
-    async def events(self) -> AsyncIterator[Event]:
-        reader = Reader()
-        async for chunk in self.chunks():
-            for event in reader.feed(chunk):
-                yield event
-        for event in reader.end():
-            yield event
+    def events(self) -> AsyncIterator[Event]:
+        return events(self.chunks())
 
     async def pump(self, sink: Sink) -> None:
         while self._held or not self._over:

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohappyeyeballs import start_connection
 
@@ -51,13 +51,14 @@ class Way:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = sock
+        protocol = cast(asyncio.Protocol, connection)
         try:
             if self.origin.secure:
                 await self._loop.create_connection(
-                    lambda: connection, sock=sock, ssl=self._tls(), server_hostname=self.origin.host
+                    lambda: protocol, sock=sock, ssl=self._tls(), server_hostname=self.origin.host
                 )
             else:
-                await self._loop.create_connection(lambda: connection, sock=sock)
+                await self._loop.create_connection(lambda: protocol, sock=sock)
         except BaseException as error:
             sock.close()
             if isinstance(error, ssl.SSLError | OSError):

@@ -19,8 +19,10 @@ class Reading(Head):
     `over` when the answer is complete; `reusable` when another one may follow on the same connection.
     """
 
-    over = reusable = False
-    _idle = _left = 0
+    over: bool = False
+    reusable: bool = False
+    _idle: int = 0
+    _left: int = 0
 
     _take: "Take"
 

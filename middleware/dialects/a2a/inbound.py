@@ -11,9 +11,10 @@ from uuid import uuid4
 from middleware.access import known
 from middleware.dialects.a2a.judged import Judged
 from middleware.dialects.told import OPENING
+from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply, Stream, headers
 from middleware.sse import frame
-from middleware.streams import Told, closing
+from middleware.streams import Told
 from policies import a2a, answers, errors, jsonrpc
 from policies.a2a import NEW, OLD, Tongue
 from policies.a2a_message import Asked, chat

@@ -9,9 +9,9 @@ from typing import Any, Final
 from middleware.dialects.a2a.again import Again, Sleep
 from middleware.dialects.a2a.asking import Told, asked, readable, results
 from middleware.dialects.a2a.cards import Cards, Known, Line
+from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply
 from middleware.sse import DONE, frame
-from middleware.streams import closing
 from policies import a2a_errors as errors
 from policies.a2a_answer import Answer
 from policies.a2a_message import Place, message

@@ -9,9 +9,9 @@ from middleware.dialects.builder.kept import RECALLED, Run
 from middleware.dialects.builder.projects import Projects
 from middleware.dialects.builder.starting import Start
 from middleware.dialects.builder.windows import Sleep, events
+from middleware.events import closing
 from middleware.exchange import Call, Handler
 from middleware.sse import DONE, KEEPALIVE, frame
-from middleware.streams import closing
 from policies import builder_run as policy
 from policies.a2a_message import thread
 from policies.builder_answer import Answer

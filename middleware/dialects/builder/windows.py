@@ -10,8 +10,8 @@ from typing import Final
 
 from middleware.dialects.builder.asking import asked
 from middleware.dialects.builder.kept import Run, kept
+from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply
-from middleware.streams import closing
 from policies import builder_run as policy
 from policies.builder_cursor import Cursor, pause
 from policies.json_exact import loads
