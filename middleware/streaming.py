@@ -8,7 +8,8 @@ from multidict import CIMultiDictProxy
 from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream
 from middleware.observe import Recorder
 from middleware.sse import DONE, frame
-from middleware.streams import ENDS, Blank, Told, Translated
+from middleware.streams import ENDS, Told, Translated
+from middleware.watch import Blank
 from policies import streaming as policy
 from policies.answers import is_json
 from policies.collection import Collected

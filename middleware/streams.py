@@ -104,14 +104,6 @@ class Reframed(Told):
             await sink.write(told)
 
 
-class Blank(Watch):
-    """Of an answer that is known to say nothing."""
-
-    @property
-    def unsaid(self) -> bool:
-        return self.verdict != "agent_error"
-
-
 class Insisting:
     """Another stream, byte for byte; and behind it one more frame where its reader would not see how it ended.
 

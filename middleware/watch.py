@@ -128,6 +128,16 @@ class Watch:
         return {mark for mark, n in lines.items() if n <= WINDOW}
 
 
+class Blank(Watch):
+    """Of an answer that is known to say nothing."""
+
+    __slots__ = ()
+
+    @property
+    def unsaid(self) -> bool:
+        return self.verdict != "agent_error"
+
+
 class Frames(Watch):
     """For an event stream of a tongue that is not ours to judge: where its frames end, and nothing else."""
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from middleware.exchange import Stream
 from middleware.sse import DONE, Event, error_frame, frame, reframed
-from middleware.streams import ENDS, Blank, Insisting, Reframed, Told
-from middleware.watch import Watch
+from middleware.streams import ENDS, Insisting, Reframed, Told
+from middleware.watch import Blank, Watch
 from policies.refusal import Refusal
 
 DELTA = frame({"type": "response.output_text.delta", "item_id": "m1", "delta": "hi"})
