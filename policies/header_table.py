@@ -12,7 +12,7 @@ IDENTITY: Final = (
     "x-forwarded-preferred-username",
     "x-app-user-email",
 )
-HOP: Final = (
+HOP: Final[tuple[str, ...]] = (
     "connection",
     "keep-alive",
     "te",
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     remark: str
 
 
-REQUEST: Final = (
+REQUEST: Final[tuple[Row, ...]] = (
     Row(
         ("content-type", "accept"),
         "the caller",
@@ -129,7 +129,7 @@ class Back(NamedTuple):
     remark: str
 
 
-ANSWER: Final = (
+ANSWER: Final[tuple[Back, ...]] = (
     Back(HOP, "Hop by hop, with whatever else `Connection` names."),
     Back(
         ("content-length", "date", "x-request-id"),
