@@ -4,6 +4,7 @@ from typing import Final, Protocol
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from middleware.closing import or_closed
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
 from middleware.observe import Recorder
 from policies import credentials as policy
@@ -70,11 +71,7 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
         """One refresh, and the call once more where it can be sent twice; else the answer stands."""
-        try:
-            other = await tokens.refused(call.agent, bearer)
-        except BaseException:
-            await reply.close("caller_left")
-            raise
+        other = await or_closed(reply, tokens.refused(call.agent, bearer), "caller_left")
         if other is None or not isinstance(call.body, Body) or call.agent.replay == "never":
             return reply
         await reply.close("agent_refused")

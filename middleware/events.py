@@ -1,12 +1,9 @@
-"""The events of a stream, read from its chunks; and the end of whatever is read only in part."""
+"""The events of a stream, read from its chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+from middleware.closing import closing
 from middleware.sse import Event, Reader
-
-T = TypeVar("T")
 
 
 async def chunks(following: Callable[[], Awaitable[bytes]]) -> AsyncIterator[bytes]:
@@ -24,13 +21,3 @@ async def events(source: AsyncIterator[bytes]) -> AsyncIterator[Event]:
                 yield event
     for event in reader.end():
         yield event
-
-
-@asynccontextmanager
-async def closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """A reader who leaves early ends the source at once, and not when the collector finds it."""
-    try:
-        yield source
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable
 
+from middleware.closing import or_closed
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
-from policies.refusal import Refusal
 from policies.shapes import Shape, asked_for, translate
 
 KEPT = 1_000  # agents come and go in a catalogue; what was learned of the oldest is learned again
@@ -33,11 +33,7 @@ def shape() -> Middleware:
         reply = await forward(first)
         if reply.status < 400 or call.agent.replay == "never":
             return reply
-        try:
-            otherwise = [(to, second) for to in asked(reply) if (second := told(call, to)).body != first.body]
-        except Refusal:
-            await reply.close("ok")
-            raise
+        otherwise = await or_closed(reply, others(call, reply, first), "ok")
         if not otherwise:
             return reply
         to, second = otherwise[0]
@@ -51,6 +47,11 @@ def shape() -> Middleware:
         return reply
 
     return middleware
+
+
+async def others(call: Call, reply: Reply, first: Call) -> list[tuple[Shape, Call]]:
+    """The calls in the shapes that the agent's refusal asks for, as far as they are not the first one again."""
+    return [(to, second) for to in asked(reply) if (second := told(call, to)).body != first.body]
 
 
 def told(call: Call, to: Shape) -> Call:

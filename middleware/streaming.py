@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDictProxy
 
+from middleware.closing import or_closed
 from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream
 from middleware.observe import Recorder
 from middleware.sse import DONE, frame
@@ -55,11 +56,7 @@ def streaming(recorder: Recorder) -> Middleware:
         status, headers, body, close = reply
         if isinstance(body, Body) and (not wanted or status != 200):
             return Reply(status, _with(headers, "raw"), body, close)
-        try:
-            return await _as_wanted(call, reply)
-        except BaseException as error:
-            await reply.close(error.code if isinstance(error, Refusal) else "internal_error")
-            raise
+        return await or_closed(reply, _as_wanted(call, reply))
 
     return middleware
 

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Final
 
-from middleware.events import closing, events
+from middleware.closing import closing
+from middleware.events import events
 from middleware.exchange import Sink, Stream
 from middleware.reframing import Reframing
 from middleware.sse import Event, Reader, first_frame_end

@@ -82,30 +82,32 @@ class Edge:
         record = self._opened(answer, route, caller, request_id, removed)
         call = None
         try:
-            call = await self.asking.call(request, route, caller, request_id)
-            agent, _, dialect, _, _, headers, _, wants_stream, _ = call
-            if agent.name:
-                record.agent_request_id = headers["x-request-id"]
-                record.trace_id = headers["traceparent"][3:35]
-            if wants_stream is None:
-                reply = await self.relay(call)
-                if self.retold is not None:
-                    reply = await self.retold(request, call, reply)
-            else:
-                if wants_stream:
-                    answer.expect(self.dialects[dialect].opening, partial(self.in_hand, agent))
-                reply = await self.chat(call)
-            return await self.telling.tell(answer, call, reply, record)
-        except Refusal:  # there was no call yet: the door tells it, and ends the record
-            raise
-        except asyncio.CancelledError as left:
-            if left.args != ("draining",) or answer.task is None:
+            try:
+                call = await self.asking.call(request, route, caller, request_id)
+                agent, _, dialect, _, _, headers, _, wants_stream, _ = call
+                if agent.name:
+                    record.agent_request_id = headers["x-request-id"]
+                    record.trace_id = headers["traceparent"][3:35]
+                if wants_stream is None:
+                    reply = await self.relay(call)
+                    if self.retold is not None:
+                        reply = await self.retold(request, call, reply)
+                else:
+                    if wants_stream:
+                        answer.expect(self.dialects[dialect].opening, partial(self.in_hand, agent))
+                    reply = await self.chat(call)
+                return await self.telling.tell(answer, call, reply, record)
+            except Refusal:  # there was no call yet: the door tells it, and ends the record
                 raise
-            answer.task.uncancel()
-            return await self._unplanned(answer, call, Refusal(503, "draining", retry_after=5))
-        except Exception as error:  # a fault of ours, outside of the chain
-            self.telemetry.broke(error, call)
-            return await self._unplanned(answer, call, Refusal(500, "internal_error"))
+            except asyncio.CancelledError as left:
+                if left.args != ("draining",) or answer.task is None:
+                    raise
+                answer.task.uncancel()
+                unplanned = Refusal(503, "draining", retry_after=5)
+            except Exception as error:  # a fault of ours, outside of the chain
+                self.telemetry.broke(error, call)
+                unplanned = Refusal(500, "internal_error")
+            return await self._unplanned(answer, call, unplanned)
         finally:
             if call is not None:  # the chain has ended the record, unless it was never entered
                 self.telemetry.finish(record, "caller_left")

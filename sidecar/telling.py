@@ -26,6 +26,8 @@ class Telling:
 
     async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> Answer:
         ending = "internal_error"
+        unsaid: Refusal | None = None
+        failure: BaseException | None = None
         try:
             body = reply.body
             if not isinstance(body, Body):
@@ -45,36 +47,55 @@ class Telling:
                 if not answer.finish(body.raw):
                     await answer.taken()
                 ending = "ok"
-            return answer
         except asyncio.CancelledError as left:
             ending = (
                 "caller_stalled" if answer.stalled else (left.args[0] if left.args else gone(answer, reply))
             )
-            raise
-        except Refusal as refusal:  # what the agent said cannot be told on
-            ending = refusal.code
-            return await self.last_word(answer, call, refusal)
+            failure = left
+        except Refusal as cannot:  # what the agent said cannot be told on
+            ending, unsaid = cannot.code, cannot
         except ConnectionError:  # the caller's side: its connection is gone
             ending = "caller_stalled" if answer.stalled else "caller_left"
-            return answer.break_off()
-        finally:
-            record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
-            await reply.close(ending)
+            answer.break_off()
+        except BaseException as error:
+            failure = error
+        if unsaid is not None:
+            failure = await self._in_vain(answer, call, unsaid)
+        record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
+        await reply.close(ending)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                failure = None  # which holds this frame
+        return answer
+
+    async def _in_vain(self, answer: Answer, call: Call, refusal: Refusal) -> BaseException | None:
+        """The last word; and why it could not be said."""
+        try:
+            await self.last_word(answer, call, refusal)
+        except ConnectionError:
+            answer.break_off()
+        except BaseException as error:
+            return error
+        return None
 
     async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
         """Everything the stream brings, and how it ended."""
         answer.head(reply.status, self.told(call, reply), length(call, reply))
         answer.watch = stream.watch
+        failed: Refusal | None = None
         try:
             if call.wants_stream is None and not (isinstance(stream, Arriving) and stream.at_hand):
                 answer.open()  # a relay's head is told at once, however long its body may be in coming
             await stream.pump(answer)
+            if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
+                failed = Refusal(502, "truncated")
         except Refusal as refusal:
-            await self.last_word(answer, call, refusal)
-            return refusal.code
-        if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
-            await self.last_word(answer, call, Refusal(502, "truncated"))
-            return "truncated"
+            failed = refusal
+        if failed is not None:
+            await self.last_word(answer, call, failed)
+            return failed.code
         await answer.end()
         return stream.watch.verdict
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
+from middleware.closing import closing
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
-from middleware.events import closing
 from middleware.exchange import EMPTY, Body, Call, Handler, Middleware, Reply, Stream
 from middleware.sse import DONE, frame
 from middleware.streams import Translated

@@ -5,6 +5,7 @@ frames that start with `data: ` and a space, because the recipe's hook reads not
 An agent's own failure is judged here: what a caller can act on passes, the rest is told in our words.
 """
 
+from middleware.closing import or_closed
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
 from middleware.exchange import Body, Call, Handler, Reply
@@ -24,16 +25,16 @@ def chat(errors: str | None = None) -> Dialect:
         reply = await forward(call)
         if call.wants_stream is None:
             return reply
-        try:
-            return await spoken(call, reply)
-        except BaseException as error:
-            await reply.close(error.code if isinstance(error, Refusal) else "internal_error")
-            raise
-
-    async def spoken(call: Call, reply: Reply) -> Reply:
         status, headers, body, _ = reply
         kind = headers.get("Content-Type", "")
-        if refusal := answers.refused(call.agent, status, kind):
+        refusal = answers.refused(call.agent, status, kind)
+        if refusal is None and isinstance(body, Body):
+            return reply
+        return await or_closed(reply, spoken(call, reply, kind, refusal))
+
+    async def spoken(call: Call, reply: Reply, kind: str, refusal: Refusal | None) -> Reply:
+        status, headers, body, _ = reply
+        if refusal is not None:
             if isinstance(body, Body):  # its words may tell more of the cause
                 text = body.raw[:4096].decode("utf-8", "replace")
                 refusal = answers.refused(call.agent, status, kind, text) or refusal

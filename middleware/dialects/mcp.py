@@ -10,9 +10,9 @@ from typing import Final
 
 from multidict import CIMultiDictProxy
 
+from middleware.closing import closing
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
-from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Middleware, Reply, Stream
 from middleware.sessions import Key, Owner, Sessions
 from middleware.sse import Reader, first_frame_end

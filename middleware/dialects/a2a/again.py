@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, Protocol
 
+from middleware.closing import closing
 from middleware.dialects.a2a.asking import Told
-from middleware.events import closing
 from policies import a2a_errors as errors
 from policies.a2a import Tongue
 from policies.a2a_answer import Answer

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from middleware.closing import closing
 from middleware.dialects.a2a.cards import Line
-from middleware.events import closing
 from middleware.exchange import Body, Call, Reply, Stream
 from policies import a2a, a2a_errors, jsonrpc
 from policies.answers import is_json

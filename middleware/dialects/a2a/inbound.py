@@ -9,9 +9,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from middleware.access import known
+from middleware.closing import closing
 from middleware.dialects.a2a.judged import Judged
 from middleware.dialects.told import OPENING
-from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply, Stream, headers
 from middleware.sse import frame
 from middleware.streams import Told

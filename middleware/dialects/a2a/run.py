@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from middleware.closing import closing
 from middleware.dialects.a2a.again import Again, Sleep
 from middleware.dialects.a2a.asking import Told, asked, readable, results
 from middleware.dialects.a2a.cards import Cards, Known, Line
-from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply
 from middleware.sse import DONE, frame
 from policies import a2a_errors as errors

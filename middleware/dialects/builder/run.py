@@ -3,13 +3,13 @@
 import time
 from collections.abc import AsyncGenerator
 
+from middleware.closing import closing
 from middleware.dialects.builder.asking import Answered, asked, ident
 from middleware.dialects.builder.conversations import Conversations, Place
 from middleware.dialects.builder.kept import RECALLED, Run
 from middleware.dialects.builder.projects import Projects
 from middleware.dialects.builder.starting import Start
 from middleware.dialects.builder.windows import Sleep, events
-from middleware.events import closing
 from middleware.exchange import Call, Handler
 from middleware.sse import DONE, KEEPALIVE, frame
 from policies import builder_run as policy

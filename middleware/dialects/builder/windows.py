@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
+from middleware.closing import closing
 from middleware.dialects.builder.asking import asked
 from middleware.dialects.builder.kept import Run, kept
-from middleware.events import closing
 from middleware.exchange import Body, Call, Handler, Reply
 from policies import builder_run as policy
 from policies.builder_cursor import Cursor, pause
