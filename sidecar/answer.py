@@ -48,20 +48,20 @@ class Answer:
     """
 
     __slots__ = (
-        "_began", "_bodiless", "_chunked", "_common", "_head", "_length", "_may_open", "_moved", "_protocol",
+        "_began", "_bodiless", "_chunked", "_common", "_dated", "_head", "_length", "_may_open", "_moved", "_protocol",
         "_quiet_since", "_seen", "_writing", "early", "first_byte", "keep_alive", "opening", "patience", "request",
         "size", "stalled", "state", "status", "task", "tunnel", "watch",
     )  # fmt: skip
 
-    dated = True  # by us: what it says of its own
-
-    def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float) -> None:
-        """`now` is the loop's own clock, which the sweep goes by."""
+    def __init__(
+        self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float, *, dated: bool = True
+    ) -> None:
+        """`now` is the loop's own clock, which the sweep goes by. `dated`: by us."""
         self.request, self.patience = request, patience
         self.task: asyncio.Task[Any] | None = request.task
         self.keep_alive = request.keep_alive
         self._protocol = request.protocol
-        self._common = common
+        self._common, self._dated = common, dated
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = now
         self.state: State = "uncommitted"
@@ -149,7 +149,7 @@ class Answer:
         """The head of a 101, which the tunnel tells: it has the connection from here on, until its end."""
         self.state, self.status, self.keep_alive, self.tunnel = "ended", 101, False, tunnel
         fields = "".join(map(FIELD, self._common + pairs))
-        dated = f"Date: {date()}\r\n" if self.dated else ""
+        dated = f"Date: {date()}\r\n" if self._dated else ""
         return f"{LINES[101]}{fields}{SWITCHED}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def drain(self) -> None:
@@ -187,7 +187,7 @@ class Answer:
         elif request.version < HttpVersion11:
             framing += "Connection: keep-alive\r\n"
         fields = "\r\n".join(map(": ".join, pairs))
-        dated = f"Date: {date()}\r\n" if self.dated else ""
+        dated = f"Date: {date()}\r\n" if self._dated else ""
         return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, *pieces: bytes) -> None:

@@ -35,9 +35,6 @@ class Edge:
     `in_hand`        whether a call to this agent has its credential at hand (or needs none)
     """
 
-    answering: type[Answer] = Answer  # what each request is answered with
-    told: Callable[[Call, Reply], Pairs] = staticmethod(told)
-
     def __init__(
         self,
         *,
@@ -78,7 +75,7 @@ class Edge:
         every answer.
         """
         ours = [("x-request-id", request_id), ("Server", "sidecar"), *common]
-        answer = self.answering(request, self.patience, ours, self.time())
+        answer = self.begun(request, ours)
         record = self._opened(answer, route, caller, request_id, removed)
         call = None
         try:
@@ -115,6 +112,14 @@ class Edge:
             del self.open[request_id]
             if not self.open:
                 self.idle.set()
+
+    def begun(self, request: web.BaseRequest, ours: Pairs) -> Answer:
+        """What the request will be answered with; `ours` goes onto it."""
+        return Answer(request, self.patience, ours, self.time())
+
+    def told(self, call: Call, reply: Reply) -> Pairs:
+        """The headers with which a reply is told."""
+        return told(call, reply)
 
     def _opened(
         self, answer: Answer, route: Route, caller: Caller, request_id: str, removed: dict[str, int]

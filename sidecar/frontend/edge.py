@@ -9,7 +9,7 @@ from middleware.watch import Frames
 from policies import forwarded
 from policies.agent import FRONTEND
 from policies.refusal import Refusal
-from sidecar.answer import Answer, Patience
+from sidecar.answer import Answer
 from sidecar.edge import Edge
 
 HOP: Final = "/front"  # behind the id of a request here: the app may call us with the same id meanwhile
@@ -20,22 +20,14 @@ def own(request_id: str) -> str:
     return request_id.partition(HOP)[0]
 
 
-class Passed(Answer):
-    """An answer in the app's own words: neither a header of ours on it nor a date."""
-
-    dated = False
-
-    def __init__(self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float) -> None:
-        super().__init__(request, patience, [], now)
-
-
 class Relays(Edge):
     """Every exchange with the app behind the front."""
 
-    answering = Passed
+    def begun(self, request: web.BaseRequest, ours: Pairs) -> Answer:
+        """In the app's own words: neither a header of ours on it nor a date."""
+        return Answer(request, self.patience, [], self.time(), dated=False)
 
-    @staticmethod
-    def told(call: Call, reply: Reply) -> Pairs:
+    def told(self, call: Call, reply: Reply) -> Pairs:
         return forwarded.back(reply.headers, own(call.request_id))
 
     async def _unplanned(self, answer: Answer, call: Call | None, refusal: Refusal) -> Answer:
