@@ -41,7 +41,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    default = "sidecar,bare,nginx" if chosen.front else "sidecar,bare,express,nginx,envoy"
+    default = "sidecar,source,bare,nginx" if chosen.front else "sidecar,source,bare,express,nginx,envoy"
     if chosen.instructions:
         wanted = (chosen.only or ",".join(instructions.COUNTED)).split(",")
         print(instructions.table(wanted, chosen.instructions, say))

@@ -22,7 +22,7 @@ from bench.running import OURS, free_port
 from bench.slices import chat
 from bench.targets import TARGETS, agent
 
-COUNTED: Final = ("sidecar", "bare")  # what runs in one process of ours
+COUNTED: Final = ("sidecar", "source", "bare")  # what runs in one process of ours
 CONNECTIONS: Final = 16
 WARM: Final = 20  # requests on each connection that are not counted
 PATIENCE: Final = 120  # seconds until it accepts
@@ -75,7 +75,7 @@ def started(name: str, agent: int, folder: Path) -> Iterator[tuple[int, str]]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
     quiet = subprocess.DEVNULL
     if command[0] != sys.executable:  # a script: valgrind counts what it is given, not what that leads to
-        command = [sys.executable, *command]
+        command = [str(Path(command[0]).with_name("python")), *command]
     process = subprocess.Popen(
         [*counting, *command], env=clean | dict(environ), cwd=where, stdin=quiet, stdout=quiet, stderr=quiet
     )

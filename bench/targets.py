@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 from bench.programs import HERE, MADE, program
 from bench.running import Running, free_port, running
 
+AS_SOURCE: Final = Path(sys.executable).parent / "sidecar"
+COMPILED: Final = HERE.parent / ".compiled/.venv/bin/sidecar"  # made by `make bench`
 ENVOY: Final = MADE / "envoy/envoy/_bin/envoy"
 TYPES: Final = "type.googleapis.com/envoy.extensions.filters"
 
@@ -30,6 +32,14 @@ class Start(NamedTuple):
 
 
 def sidecar(port: int, agent: int, folder: Path, front: bool) -> Start:
+    return _sidecar(COMPILED if COMPILED.exists() else AS_SOURCE, port, agent, front)
+
+
+def source(port: int, agent: int, folder: Path, front: bool) -> Start:
+    return _sidecar(AS_SOURCE, port, agent, front)
+
+
+def _sidecar(command: Path, port: int, agent: int, front: bool) -> Start:
     environ = {
         "AGENT_APP_URL": f"http://127.0.0.1:{agent}",
         "SIDECAR_PORT": str(port),
@@ -37,7 +47,7 @@ def sidecar(port: int, agent: int, folder: Path, front: bool) -> Start:
         "SIDECAR_ADMIN_PORT": "0",
         "SIDECAR_TRUST": "127.0.0.1",
     } | ({"SIDECAR_FRONTEND_URL": f"http://127.0.0.1:{agent}"} if front else {})
-    return Start([str(Path(sys.executable).parent / "sidecar"), "serve"], environ)
+    return Start([str(command), "serve"], environ)
 
 
 def bare(port: int, agent: int, folder: Path, front: bool) -> Start:
@@ -114,6 +124,7 @@ def _address(port: int) -> dict[str, object]:
 Target = Callable[[int, int, Path, bool], Start]
 TARGETS: Final[dict[str, Target]] = {
     "sidecar": sidecar,
+    "source": source,
     "bare": bare,
     "express": express,
     "nginx": nginx,
@@ -124,6 +135,8 @@ TARGETS: Final[dict[str, Target]] = {
 def missing(name: str) -> str | None:
     """None, or why this peer cannot be measured here; what can be fetched is fetched."""
     match name:
+        case "source" if not COMPILED.exists():
+            return "nothing is compiled here (it needs a C compiler), and the sidecar itself is measured as source"
         case "express" if not (shutil.which("node") and shutil.which("npm")):
             return "Node is not installed (Debian packages: nodejs, npm)"
         case "express" if not (HERE / "express/node_modules/express").exists():

@@ -161,6 +161,7 @@ def test_a_whole_delta_may_hide_nothing_behind_another_line_end() -> None:
     assert watched(DELTA, DELTA[:-2] + b"\r\n\r", b"\ndata: [DONE]\r\n\r\n").verdict == "ok"
 
 
+@pytest.mark.source  # looks into it
 @pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
 def test_a_delta_with_its_name_is_one_and_hides_nothing_either(eol: bytes) -> None:
     said = (b"event: response.output_text.delta\n" + DELTA).replace(b"\n", eol)

@@ -20,6 +20,8 @@ import pytest
 from hatchling.builders.sdist import SdistBuilder
 from packaged import ROOT, SOURCES, environment, install, strangers, wheel
 
+pytestmark = pytest.mark.source  # they pack what they find
+
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -34,6 +34,7 @@ async def test_u11_nothing_is_sent_to_an_address_that_not_everybody_can_reach(
     assert notes.attempts == [("none", "agent_address_refused")]
 
 
+@pytest.mark.source  # changes a constant
 async def test_places_that_somebody_else_named_are_forgotten_where_nothing_is_open(
     outside: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,6 +223,7 @@ async def test_a_head_without_a_frame_is_four_kibibytes_or_all_there_is(wire):
             assert len(await reply.body.head()) == size
 
 
+@pytest.mark.source  # looks into it
 async def test_the_watch_sees_what_was_handed_on_and_nothing_else(wire):
     async with serving(
         answering(SSE + chunk(b"data: 1\n\nda") + chunk(b"ta: 2\n\n") + b"0\r\n\r\n")
