@@ -135,7 +135,7 @@ clean: ## take away all that make made
 	@touch $@
 
 # A copy of the checkout with its hot modules compiled: the source itself is never shadowed by what was made of it.
-.compiled/made: .venv/dev pyproject.toml bin/sidecar $(shell find sidecar middleware policies -name '*.py')
+.compiled/made: .venv/dev pyproject.toml bin/sidecar $(shell find sidecar middleware policies -name '*.py' 2>/dev/null)
 	$(call say,compiling into .compiled (after each change of the source; two minutes))
 	@[ -n '$(COMPILER)' ] || { echo 'Needs a C compiler: on Debian and Ubuntu, apt-get install gcc libc6-dev' >&2; exit 1; }
 	@rm -rf .compiled && mkdir .compiled && $(COPY)

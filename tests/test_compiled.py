@@ -15,6 +15,7 @@ SOURCES = [path for package in BUILD["packages"] for path in sorted((ROOT / pack
 each = pytest.mark.parametrize("name", COMPILED)
 
 
+@cache
 def tree(name: str | Path) -> ast.Module:
     return ast.parse((ROOT / name).read_text(encoding="utf-8"))
 
@@ -82,21 +83,20 @@ def test_only_compiled_classes_inherit_from_compiled_ones() -> None:
     assert heirs == []
 
 
-def compiled_names(module: ast.Module) -> set[str]:
-    """What it imports of compiled modules, protocols aside, which are there to be met by others."""
+def compiled_names(module: ast.Module, handed: bool = True) -> set[str]:
+    """What it imports of compiled modules, also by way of one that hands it on; protocols are there to be met."""
     names: set[str] = set()
-    for node in ast.walk(module):
+    for node in module.body:
         if isinstance(node, ast.ImportFrom) and (where := file(node.module)):
             theirs = {name.name for name in node.names}
-            names |= theirs - protocols(where) if where in COMPILED else theirs & handed_on(where)
+            if where in COMPILED:
+                names |= theirs - protocols(where)
+            elif handed:
+                names |= theirs & compiled_names(tree(where), handed=False)
     return names
 
 
 @cache
-def handed_on(name: str) -> set[str]:
-    return compiled_names(tree(name))
-
-
 def file(module: str | None) -> str | None:
     path = (module or "").replace(".", "/")
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if ROOT / name in SOURCES), None)
