@@ -177,9 +177,10 @@ def version() -> None:
     from importlib.metadata import version as of
     from platform import python_version
 
-    from sidecar.version import VERSION
+    from sidecar.version import COMPILED, VERSION
 
-    click.echo(f"agent-sidecar {VERSION} (Python {python_version()}, aiohttp {of('aiohttp')})")
+    more = ", compiled" if COMPILED else ""
+    click.echo(f"agent-sidecar {VERSION} (Python {python_version()}, aiohttp {of('aiohttp')}{more})")
 
 
 def _run(command: "Command", env_file: Path | None, port: str | None, beside: tuple[str, ...] = ()) -> None:

@@ -11,7 +11,7 @@ from policies.identity import Belief
 from policies.order import order
 from sidecar.layers import RIM
 from sidecar.settings import Settings
-from sidecar.version import VERSION
+from sidecar.version import COMPILED, VERSION
 
 
 def block(
@@ -26,7 +26,8 @@ def block(
     """Lines for a person, ending with `ready`; nothing in it is secret. `frontend`: what has the front's paths."""
     return "\n".join(
         [
-            f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
+            f"agent-sidecar {VERSION} · {command} · Python {platform.python_version()}, aiohttp {aiohttp.__version__}"
+            + (", compiled" if COMPILED else ""),
             *_platform(settings),
             *_doors(settings, addresses, beliefs, frontend),
             *_agents(agents, settings),

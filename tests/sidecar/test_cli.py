@@ -69,7 +69,9 @@ def test_the_version_is_told_without_starting_anything_up(said: str) -> None:
         [sys.executable, "-P", "-c", loaded], capture_output=True, text=True, cwd=ROOT, timeout=30, check=True
     )
     version, modules = ran.stdout.splitlines()
-    assert re.fullmatch(r"agent-sidecar \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+, aiohttp 3\.\d+\.\d+\)", version)
+    assert re.fullmatch(
+        r"agent-sidecar \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+, aiohttp 3\.\d+\.\d+(, compiled)?\)", version
+    )
     for heavy in ("aiohttp", "pydantic", "pydantic_settings", "orjson", "databricks", "opentelemetry"):
         assert heavy not in modules.split()
 
