@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 LONGEST_STATE: Final = 512  # bytes of tracestate that have to be passed on; more is dropped
 
-_USUAL: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]([0-9a-f])")
+_USUAL: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
@@ -26,8 +26,8 @@ def continued_or_new(traceparent: str | None, tracestate: str | None, random_hex
     given with its values joined by commas: two parents are none, two states are one.
     """
     span = random_hex[32:48]
-    if traceparent and (usual := _USUAL.fullmatch(traceparent)):
-        trace_id, flag = usual.groups()
+    if traceparent and _USUAL.fullmatch(traceparent):
+        trace_id, flag = traceparent[3:35], traceparent[54]
         sampled = "01" if flag in "13579bdf" else "00"  # other flags are not ours to promise
         return Trace(f"00-{trace_id}-{span}-{sampled}", _kept(tracestate) if tracestate else None, trace_id)
     match = _PARENT.fullmatch(traceparent) if traceparent else None

@@ -74,9 +74,10 @@ def alike(
 def usual(pieces: Alike, record: Record, seconds: float, waited: float) -> bytes:
     """The line of a call that went as calls do; the same bytes as `json_line` makes (a test compares them)."""
     first, second, last = pieces
+    ms, first_byte_ms = format(seconds * 1000, ".1f"), format(waited * 1000, ".1f")
     return (
-        f'{{"ts":"{stamp(record.time)}{first}{record.request_id}{second}{seconds * 1000:.1f}'
-        f',"bytes":{record.bytes},"first_byte_ms":{waited * 1000:.1f}'
+        f'{{"ts":"{stamp(record.time)}{first}{record.request_id}{second}{ms}'
+        f',"bytes":{record.bytes},"first_byte_ms":{first_byte_ms}'
         f',"agent_request_id":"{record.agent_request_id}","trace_id":"{record.trace_id}{last}'
     ).encode()
 
