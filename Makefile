@@ -14,8 +14,9 @@ say = @printf '· %s\n' '$(1)'
 install = @.venv/bin/uv pip install -q --python $(1) --compile-bytecode --no-deps $(2) 2>.venv/uv.log \
 	|| { cat .venv/uv.log >&2; $(PY) -m pip --python $(1) install -qq --no-deps $(2); }
 
-# Every file of the checkout, the new ones included.
-COPY = git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C .compiled
+# All of the checkout but what was made in it, git or not.
+MADE = .git .venv .compiled .peers .peers-* .node .bench node_modules dist __pycache__ .hypothesis .*_cache
+COPY = tar -cf - $(MADE:%=--exclude='%') . | tar -xf - -C .compiled
 COMPILER = $(shell command -v $${CC:-cc})
 
 .PHONY: help demo test check compiled verify bench wheel image deploy status stop start destroy peers askpeers record lock docs fuzz soak examples try coverage format clean

@@ -8,7 +8,7 @@ An agent's own failure is judged here: what a caller can act on passes, the rest
 from middleware.closing import or_closed
 from middleware.dialects.dialect import Dialect
 from middleware.dialects.told import OPENING, as_json, last_frame
-from middleware.exchange import Body, Call, Handler, Reply
+from middleware.exchange import Body, Call, Handler, Reply, Stream
 from middleware.sse import readable_by_hook
 from middleware.streams import Insisting, Reframed
 from policies import answers
@@ -27,29 +27,25 @@ def chat(errors: str | None = None) -> Dialect:
             return reply
         status, headers, body, _ = reply
         kind = headers.get("Content-Type", "")
-        refusal = answers.refused(call.agent, status, kind)
-        if refusal is None and isinstance(body, Body):
-            return reply
-        return await or_closed(reply, spoken(call, reply, kind, refusal))
-
-    async def spoken(call: Call, reply: Reply, kind: str, refusal: Refusal | None) -> Reply:
-        status, headers, body, _ = reply
-        if refusal is not None:
+        if refusal := answers.refused(call.agent, status, kind):
+            if errors == "passthrough" and status >= 400:
+                return reply
             if isinstance(body, Body):  # its words may tell more of the cause
                 text = body.raw[:4096].decode("utf-8", "replace")
                 refusal = answers.refused(call.agent, status, kind, text) or refusal
-            if errors == "passthrough" and status >= 400:
-                return reply
+            await reply.close(refusal.code)
             raise refusal
-        if isinstance(body, Body):
-            return reply
+        return reply if isinstance(body, Body) else await or_closed(reply, legible(call, reply, body))
+
+    async def legible(call: Call, reply: Reply, body: Stream) -> Reply:
+        """The stream as the plainest of readers can read it."""
         first = await body.head()
         last = lambda refusal: frame(refusal, call.request_id)  # noqa: E731
         if not first or readable_by_hook(first):
             return reply._replace(body=Insisting(body, last))
-        translated = headers.copy()
+        translated = reply.headers.copy()
         translated["x-sidecar-stream"] = "translated"
-        return reply._replace(headers=type(headers)(translated), body=Insisting(Reframed(body), last))
+        return reply._replace(headers=type(reply.headers)(translated), body=Insisting(Reframed(body), last))
 
     async def outbound(call: Call, forward: Handler) -> Reply:
         raise Refusal(500, "not_configured", detail="No agent speaks `chat`; it is a caller's tongue.")
