@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from middleware.sse import LIMIT, Event, Reader, frame, line_end, reframed, text
+from middleware.sse import CR, LF, LIMIT, Event, Reader, frame, line_end, reframed, text
 from policies.legible import DELTAS, Legible
 
 SHORT: Final = 1024  # bytes of JSON that any reader would read: no integer is too long, and nothing too deep
@@ -44,7 +44,7 @@ class Reframing:
                 return told + b"\n\n"  # the last delta again, but for its text
             return self._frame(line)
         lf = chunk.replace(b"\r\n", b"\n")
-        if lf.find(b"\r") >= 0:
+        if CR in lf:
             return self._read(chunk)
         if self._spaced and lf.startswith(self._delta) and self._text_alone(lf):
             return lf  # the same, with its name
@@ -68,7 +68,7 @@ class Reframing:
         line, name = lines, None
         if lines[:6] == b"event:" and (named := NAMED.match(lines)) is not None:
             line, name = lines[named.end() :], named[1]
-        if line[:5] != b"data:" or line.find(b"\n") >= 0:
+        if line[:5] != b"data:" or LF in line:
             return self._read(lines + b"\n\n")
         data = line[6:] if line[5:6] == b" " else line[5:]
         if len(data) <= SHORT:
@@ -95,7 +95,7 @@ class Reframing:
         """Whether nothing but a text of plain characters stands between how the last delta began and the end."""
         end = len(lf) - 2
         quoted = lf.find(b'"', self._at) == end - 2 and lf.find(b"\n", self._at) == end
-        return quoted and lf[-1] == 10 and lf[end - 1] == 125 and lf.isascii()
+        return quoted and lf[-1] == LF and lf[end - 1] == 125 and lf.isascii()
 
     def _event(self, event: Event) -> bytes:
         self._delta, self._at = NONE, len(NONE)

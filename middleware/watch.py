@@ -8,7 +8,7 @@ twice) is not taken for whole.
 from typing import Final, Literal
 
 from middleware.marks import LONGEST, marks
-from middleware.sse import line_end
+from middleware.sse import CR, line_end
 
 Verdict = Literal["ok", "agent_error", "truncated"]
 
@@ -55,7 +55,7 @@ class Watch:
                 frame = chunk[chunk.find(b"\n") + 1 :]
                 if frame.startswith(DELTAS) and line_end(frame):
                     return
-        if self._after_cr or chunk.find(b"\r") >= 0:
+        if self._after_cr or CR in chunk:
             chunk = self._with_lf(chunk)
         if chunk:
             self._look(self._carry + chunk)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import monotonic, time
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from aiohttp import HttpVersion11, StreamReader, web
 
 from middleware.exchange import Headers, Pairs, Tunnel
 from middleware.sse import KEEPALIVE
 from middleware.watch import Watch
+from sidecar.doors import Connection
 
 State = Literal["uncommitted", "committed", "ended"]
 LINES: Final = {
@@ -60,7 +61,7 @@ class Answer:
         self.request, self.patience = request, patience
         self.task: asyncio.Task[Any] | None = request.task
         self.keep_alive = request.keep_alive
-        self._protocol = request.protocol
+        self._protocol = cast(Connection, request.protocol)
         self._common, self._dated = common, dated
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = now
@@ -115,8 +116,10 @@ class Answer:
         elif len(chunk) < LARGE:
             self._send(b"%b%x\r\n%b\r\n" % (head, len(chunk), chunk))
         else:
-            self._send(b"%b%x\r\n" % (head, len(chunk)), chunk, b"\r\n")
-        return not self._protocol.writing_paused
+            self._send(b"%b%x\r\n" % (head, len(chunk)))
+            self._send(chunk)
+            self._send(b"\r\n")
+        return not self._protocol.full
 
     async def end(self, last: bytes = b"") -> "Answer":
         """The proper end, after one last piece."""
@@ -136,7 +139,7 @@ class Answer:
             self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n")
         elif last:
             self._send(last)
-        if self._protocol.writing_paused:
+        if self._protocol.full:
             return False
         self.state = "ended"
         return True
@@ -190,12 +193,11 @@ class Answer:
         dated = f"Date: {date()}\r\n" if self._dated else ""
         return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 
-    def _send(self, *pieces: bytes) -> None:
+    def _send(self, piece: bytes) -> None:
         transport = self._protocol.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the caller is gone")
-        for piece in pieces:
-            transport.write(piece)
+        transport.write(piece)
 
     @property
     def waiting(self) -> bool:

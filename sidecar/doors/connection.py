@@ -47,6 +47,15 @@ class Connection(RequestHandler):
     """What comes on it that is no HTTP is answered in constant words, and never logged."""
 
     handed_over = False
+    full = False  # the caller does not take what is written
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.full = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.full = False
 
     @property
     def heads(self) -> int:
