@@ -2,25 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from middleware.events import chunks, events
 from middleware.exchange import Sink
 from middleware.sse import Event, first_frame_end
 from middleware.watch import Watch
 
+if TYPE_CHECKING:
+    from sidecar.wire.exchange import Exchange
+
 HELD: Final = 4096  # bytes of a first frame that are waited for
 NEVER: Final = float("inf")
 HIGH: Final = 65536  # bytes held for a reader before the agent is made to wait
-
-
-class Source(Protocol):
-    """The exchange that brings it."""
-
-    at: float  # when the agent is late
-    moved: bool  # something came: it is late later
-
-    def flow(self, on: bool) -> None: ...
 
 
 class Arriving:
@@ -28,7 +22,7 @@ class Arriving:
 
     __slots__ = ("_error", "_held", "_over", "_sink", "_size", "_source", "_turn", "watch")
 
-    def __init__(self, source: Source, watch: Watch) -> None:
+    def __init__(self, source: "Exchange", watch: Watch) -> None:
         self.watch = watch
         self._source = source
         self._held: list[bytes] = []

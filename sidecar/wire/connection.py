@@ -2,22 +2,13 @@
 
 import asyncio
 import socket
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+if TYPE_CHECKING:
+    from sidecar.wire.exchange import Exchange
 
 PEEK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # an int: flags are joined slowly
 QUIET: Final = 1.0  # seconds of idleness, after which the socket is asked whether the agent has closed
-
-
-class Asking(Protocol):
-    """Who has the connection for one request and its answer."""
-
-    def received(self, data: bytes) -> None: ...
-
-    def ended(self) -> None:
-        """The agent closed its side."""
-
-    def lost(self) -> None:
-        """The connection is gone."""
 
 
 class Owner(Protocol):
@@ -33,7 +24,7 @@ class Connection:
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
-        self.asking: Asking | None = None
+        self.asking: Exchange | None = None  # who has it for one request and its answer
         self.sock: socket.socket | None = None
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.idle_since = 0.0
