@@ -143,6 +143,7 @@ clean: ## take away all that make made
 	@cd .compiled && { HATCH_BUILD_HOOK_ENABLE_MYPYC=1 ../$(PY) -m hatchling build -t wheel >build.log 2>&1 \
 		|| { tail -n 40 build.log >&2; exit 1; }; }
 	@$(MAKE) -s -C .compiled .venv/dev
+	@cd .compiled && .venv/bin/python -m compileall -q sidecar middleware policies  # as an installer does
 	@touch $@
 
 .peers/made: .venv/bin/uv tests/peers/peers.lock
