@@ -299,11 +299,13 @@ def test_ci_installs_what_is_missing_and_runs_the_readmes_test_command_and_the_e
     )
     assert done.returncode == 0, done.stderr
     here = tmp_path.name
+    some = ("a2a", "chat", "front", "identity", "streams", "websockets")
+    journeys = " ".join(f"tests/journeys/test_{name}.py" for name in some)
     assert (tmp_path / "said").read_text().splitlines() == [
         f"apt-get update -qq CI= in {here}",
         f"apt-get install -y -qq --no-install-recommends its-package CI= in {here}",
         f"make test CI=1 in {here}",
-        f"make compiled T=tests/test_compiled.py tests/wire tests/journeys CI=1 in {here}",
+        f"make compiled T=tests/test_compiled.py tests/wire {journeys} CI=1 in {here}",
         f"make examples CI=1 in {here}",
     ]
     assert "make test" in (ROOT / "README.md").read_text()
