@@ -20,8 +20,6 @@ from sidecar.registry import Registry
 from sidecar.sweep import Sweep
 
 NOBODY = Agent("", "")
-
-
 SMALL: Final = 4096  # bytes of a JSON-RPC call that asks for a card
 
 
