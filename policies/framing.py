@@ -2,23 +2,26 @@
 
 from typing import Final
 
-VERSIONS: Final = ((1, 0), (1, 1))
 CHUNKED: Final = "chunked"
 KNOWN: Final = "websocket"
+DIGITS: Final = 18  # of a length; more are no size of anything
 
 
-def clear(coding: str | None, version: tuple[int, int]) -> bool:
-    """Whether this `Transfer-Encoding`, if there is one, says the same to everybody: `chunked` alone, in HTTP/1.1.
+def clear(coding: str, *, modern: bool) -> bool:
+    """Whether this `Transfer-Encoding` says the same to everybody: `chunked` alone, in HTTP/1.1 (`modern`).
 
     Of a list (`gzip, chunked`, `,chunked`) some servers read the last and some the first; in HTTP/1.0 some read none.
     """
-    if coding is None:
-        return version in VERSIONS
-    return version == (1, 1) and _is(coding, CHUNKED)
+    return modern and _is(coding, CHUNKED)
+
+
+def length(value: str) -> int | None:
+    """The bytes that this `Content-Length` says; None where it is not digits alone."""
+    return int(value) if value.isascii() and value.isdecimal() and len(value) <= DIGITS else None
 
 
 def known(upgrade: str) -> bool:
-    """Whether this `Upgrade` asks for the one protocol at which whoever reads the head stops, and loses nothing."""
+    """Whether this `Upgrade` asks for the one protocol that is handed on."""
     return _is(upgrade, KNOWN)
 
 

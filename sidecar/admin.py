@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
 
 from policies import errors, hints, outcome
 from policies.agent import Agent, Caller
 from policies.refusal import Refusal
+from sidecar.doors import Request
 from sidecar.telemetry import Telemetry
+from sidecar.whole import Whole
 
-Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Answer = Callable[[Request], Awaitable[Whole]]
 
 PAGE: Final = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Agent Sidecar</title></head><body>
@@ -70,7 +71,7 @@ class Admin:
             self._routes |= {"/": self.page, "/agents": self.agents, "/calls": self.calls}
         self._public = public
 
-    async def handle(self, request: web.BaseRequest, _: Caller | None = None) -> web.StreamResponse:
+    async def handle(self, request: Request, _: Caller | None = None) -> Whole:
         """Any request at this door."""
         path = request.raw_path.partition("?")[0]
         answer = self._routes.get(path)
@@ -88,39 +89,39 @@ class Admin:
             )
         return await answer(request)
 
-    async def healthz(self, _: web.BaseRequest) -> web.StreamResponse:
+    async def healthz(self, _: Request) -> Whole:
         """200 as long as the process answers at all; depends on nobody."""
         return as_json({"alive": True})
 
-    async def readyz(self, _: web.BaseRequest) -> web.StreamResponse:
+    async def readyz(self, _: Request) -> Whole:
         """200, or 503 with the reasons."""
         await self._look()
         reasons = self._reasons()
         return as_json({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
-    async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def metrics(self, request: Request) -> Whole:
         """Prometheus text, or OpenMetrics where it is accepted."""
         await self._look()
         body, content_type = await self._telemetry.metrics(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={**ALWAYS, "Content-Type": content_type})
+        return Whole(body=body, headers={**ALWAYS, "Content-Type": content_type})
 
-    async def agents(self, _: web.BaseRequest) -> web.StreamResponse:
+    async def agents(self, _: Request) -> Whole:
         """Every known agent: where it is, how it is called, and what it may be told."""
         return as_json({"agents": [described(agent) for agent in self._agents]})
 
-    async def calls(self, _: web.BaseRequest) -> web.StreamResponse:
+    async def calls(self, _: Request) -> Whole:
         """The last calls, the newest first: names and sizes only."""
         return as_json({"calls": self._telemetry.tap.list()})
 
-    async def call(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def call(self, request: Request) -> Whole:
         """One call and its timeline, by request id."""
         request_id = request.raw_path.partition("?")[0].removeprefix("/calls/")
         found = self._telemetry.tap.get(request_id)
         return said(Refusal(404, "no_such_call")) if found is None else as_json(found)
 
-    async def page(self, _: web.BaseRequest) -> web.StreamResponse:
+    async def page(self, _: Request) -> Whole:
         """Links to the above."""
-        return web.Response(body=PAGE, headers={**ALWAYS, "Content-Type": "text/html; charset=utf-8"})
+        return Whole(body=PAGE, headers={**ALWAYS, "Content-Type": "text/html; charset=utf-8"})
 
 
 def described(agent: Agent) -> dict[str, Any]:
@@ -140,12 +141,12 @@ def described(agent: Agent) -> dict[str, Any]:
     }
 
 
-def as_json(value: Any, *, status: int = 200, **more: str) -> web.Response:
+def as_json(value: Any, *, status: int = 200, **more: str) -> Whole:
     headers = {**ALWAYS, "Content-Type": "application/json", **more}
-    return web.Response(status=status, body=orjson.dumps(value, option=PRETTY), headers=headers)
+    return Whole(status, orjson.dumps(value, option=PRETTY), headers)
 
 
-def said(refusal: Refusal, **more: str) -> web.Response:
+def said(refusal: Refusal, **more: str) -> Whole:
     if refusal.detail is None:
         refusal.detail, hint = hints.explain(refusal.code)
         refusal.hint = refusal.hint or hint

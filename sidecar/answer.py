@@ -7,26 +7,22 @@ where the connection says that it is full.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import monotonic, time
-from typing import Any, Final, Literal, NamedTuple, cast
-
-from aiohttp import HttpVersion11, StreamReader, web
+from typing import Final, Literal, NamedTuple
 
 from middleware.exchange import Headers, Pairs, Tunnel
 from middleware.sse import KEEPALIVE
 from middleware.watch import Watch
-from sidecar.doors import Connection
+from sidecar.doors import Connection, Request
 
 State = Literal["uncommitted", "committed", "ended"]
 LINES: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n" for status in map(int, HTTPStatus)
 }
 TOLD: Final[tuple[int, Pairs]] = (0, [])  # a head that has left, and is let go
-NOTHING: Final[deque[bytes]] = deque(maxlen=0)  # of a body that has been read
 BODILESS: Final = frozenset({204, 304})
 FIELD: Final = "%s: %s\r\n".__mod__
 SWITCHED: Final = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -42,26 +38,22 @@ class Patience(NamedTuple):
 
 
 class Answer:
-    """The edge's side of one exchange; a `Sink` for whatever is pumped, and ticked by the sweep.
-
-    aiohttp takes it for the response of its handler: it asks for `keep_alive`, and where another protocol was asked
-    for calls `prepare` and `write_eof`, which have nothing left to do.
-    """
+    """The edge's side of one exchange; a `Sink` for whatever is pumped, and ticked by the sweep."""
 
     __slots__ = (
-        "_began", "_bodiless", "_chunked", "_common", "_dated", "_head", "_length", "_may_open", "_moved", "_protocol",
-        "_quiet_since", "_seen", "_writing", "early", "first_byte", "keep_alive", "opening", "patience", "request",
-        "size", "stalled", "state", "status", "task", "tunnel", "watch",
+        "_began", "_bodiless", "_chunked", "_common", "_connection", "_dated", "_head", "_length", "_may_open",
+        "_moved", "_quiet_since", "_seen", "_writing", "early", "first_byte", "keep_alive", "opening", "patience",
+        "request", "size", "stalled", "state", "status", "task", "tunnel", "watch",
     )  # fmt: skip
 
     def __init__(
-        self, request: web.BaseRequest, patience: Patience, common: Pairs, now: float, *, dated: bool = True
+        self, request: Request, patience: Patience, common: Pairs, now: float, *, dated: bool = True
     ) -> None:
         """`now` is the loop's own clock, which the sweep goes by. `dated`: by us."""
         self.request, self.patience = request, patience
-        self.task: asyncio.Task[Any] | None = request.task
+        self.task: asyncio.Task[None] | None = request.task
         self.keep_alive = request.keep_alive
-        self._protocol = cast(Connection, request.protocol)
+        self._connection: Connection = request.connection
         self._common, self._dated = common, dated
         self._head: tuple[int, Pairs] = (200, common)
         self._began = self._quiet_since = now
@@ -119,7 +111,7 @@ class Answer:
             self._send(b"%b%x\r\n" % (head, len(chunk)))
             self._send(chunk)
             self._send(b"\r\n")
-        return not self._protocol.full
+        return not self._connection.full
 
     async def end(self, last: bytes = b"") -> "Answer":
         """The proper end, after one last piece."""
@@ -139,7 +131,7 @@ class Answer:
             self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n")
         elif last:
             self._send(last)
-        if self._protocol.full:
+        if self._connection.full:
             return False
         self.state = "ended"
         return True
@@ -165,7 +157,7 @@ class Answer:
     def break_off(self) -> "Answer":
         """Close without the proper end, so that everybody can see that the answer is not whole."""
         self.state, self.keep_alive = "ended", False
-        if (transport := self._protocol.transport) is not None:
+        if (transport := self._connection.transport) is not None:
             # without chunks only a reset shows that the end was none
             transport.close() if self._chunked else transport.abort()
         return self
@@ -174,6 +166,7 @@ class Answer:
         """The head's bytes. `length` of the body, where it is known."""
         (status, pairs), request = self._head, self.request
         self.state, self.status, self._head = "committed", status, TOLD
+        self._connection.told = True
         self._bodiless = request.method == "HEAD" or status in BODILESS
         line = LINES.get(status) or f"HTTP/1.1 {status} \r\n"
         framing = ""
@@ -181,20 +174,20 @@ class Answer:
             if status not in BODILESS:
                 framing = f"Content-Length: {length}\r\n"
         elif not self._bodiless:
-            if request.version >= HttpVersion11:
+            if request.modern:
                 self._chunked, framing = True, "Transfer-Encoding: chunked\r\n"
             else:
                 self.keep_alive = False  # the end of the connection is the end of the body
         if not self.keep_alive:
             framing += "Connection: close\r\n"
-        elif request.version < HttpVersion11:
+        elif not request.modern:
             framing += "Connection: keep-alive\r\n"
         fields = "\r\n".join(map(": ".join, pairs))
         dated = f"Date: {date()}\r\n" if self._dated else ""
         return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, piece: bytes) -> None:
-        transport = self._protocol.transport
+        transport = self._connection.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the caller is gone")
         transport.write(piece)
@@ -207,25 +200,8 @@ class Answer:
     async def room(self) -> None:
         """Wait until the connection takes more."""
         self._writing = True
-        await self._protocol._drain_helper()
+        await self._connection.room()
         self._writing = False
-
-    def lasting(self) -> None:
-        """It may go on for hours: let go of what aiohttp keeps for a request whose answer is short."""
-        self._protocol.keep_alive(
-            False
-        )  # the timer of an idle connection; behind the answer there is another
-        content = self.request.content
-        if type(content) is StreamReader and content.at_eof():
-            content._buffer = NOTHING
-
-    # --- what aiohttp asks of a response -------------------------------------------------------------------
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """It has begun long ago."""
-
-    async def write_eof(self) -> None:
-        """And it has ended."""
 
     # --- the sweep -----------------------------------------------------------------------------------------
 
@@ -237,9 +213,9 @@ class Answer:
         elif self._writing:
             if at - self._quiet_since >= self.patience.write:
                 self.stalled = True
-                if self._protocol.transport is not None:
-                    self._protocol.transport.abort()
-        elif self._protocol.transport is None or self._protocol.transport.is_closing():
+                if self._connection.transport is not None:
+                    self._connection.transport.abort()
+        elif self._connection.transport is None or self._connection.transport.is_closing():
             return  # the handler is being told
         elif self.state == "uncommitted":
             if (

@@ -189,7 +189,6 @@ class Sidecar:
                 host,
                 port,
                 kept[door],
-                max_body=settings.max_body,
                 malformed=self.malformed,
                 sweep=self.sweep,
                 head_timeout=settings.head_timeout,

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Body, Call, Headers
@@ -15,7 +14,7 @@ from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
 from sidecar.arriving import arriving
-from sidecar.doors import at_hand
+from sidecar.doors import Request
 from sidecar.registry import Registry
 from sidecar.sweep import Sweep
 
@@ -23,7 +22,7 @@ NOBODY = Agent("", "")
 SMALL: Final = 4096  # bytes of a JSON-RPC call that asks for a card
 
 
-def small(request: web.BaseRequest) -> bool:
+def small(request: Request) -> bool:
     """Whether a relay's body is so small that it may be read, and JSON."""
     known = request.content_length
     return bool(known and known <= SMALL and is_json(request.headers.get("Content-Type", "")))
@@ -34,7 +33,7 @@ class Uploading:
 
     __slots__ = ("_asking", "_request", "length")
 
-    def __init__(self, request: web.BaseRequest, asking: "Asking") -> None:
+    def __init__(self, request: Request, asking: "Asking") -> None:
         self._request, self._asking, self.length = request, asking, request.content_length
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -49,7 +48,7 @@ class Asking:
         self.several = len(agents) > 1 or agents.shelf is not None
         self.max_body, self.body_timeout = max_body, body_timeout
 
-    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
+    async def call(self, request: Request, route: Route, caller: Caller, request_id: str) -> Call:
         _, dialect, name, target = route
         raw = self.at_once(request) if dialect else None
         if dialect and raw is None:
@@ -102,7 +101,7 @@ class Asking:
             raise Refusal(500, "not_configured")
         return await self.agents.find(name or "default", caller) or NOBODY._replace(name=name or "default")
 
-    def headers(self, request: web.BaseRequest, agent: Agent, wants: bool | None, request_id: str) -> Headers:
+    def headers(self, request: Request, agent: Agent, wants: bool | None, request_id: str) -> Headers:
         """What leaves for the agent, credentials aside."""
         given = request.headers
         pairs = (
@@ -119,7 +118,7 @@ class Asking:
         pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or noise.uuid()))
         return CIMultiDictProxy(CIMultiDict(pairs))
 
-    def at_once(self, request: web.BaseRequest) -> bytes | None:
+    def at_once(self, request: Request) -> bytes | None:
         """The whole body of a chat where it has come with its head, as nearly every one does; else None."""
         if not request.body_exists:
             return b""
@@ -127,12 +126,12 @@ class Asking:
             raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()
-        whole = at_hand(request.content)
+        whole = request.content.at_hand()
         if whole is not None and len(whole) > self.max_body:
             raise self.too_large()
         return whole
 
-    async def raw(self, request: web.BaseRequest) -> bytes:
+    async def raw(self, request: Request) -> bytes:
         """The whole body of a chat, within the bound, as long as it keeps arriving."""
         if (whole := self.at_once(request)) is not None:
             return whole
@@ -143,7 +142,7 @@ class Asking:
                 raise self.too_large()
         return bytes(raw)
 
-    def arriving(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+    def arriving(self, request: Request) -> AsyncIterator[bytes]:
         return arriving(request, self.sweep, self.body_timeout)
 
     def too_large(self) -> Refusal:

@@ -5,26 +5,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from aiohttp import web
-
 from middleware.dialects.dialect import Dialect
 from middleware.exchange import Call, Handler, Pairs, Reply
 from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.answer import Answer, Patience
+from sidecar.doors import Request
 from sidecar.sweep import Sweep
 from sidecar.telemetry import Record, Telemetry, owner
 from sidecar.telling import Telling, told
 
 NONE: dict[str, int] = {}
-Retold = Callable[[web.BaseRequest, Call, Reply], Awaitable[Reply]]
+Retold = Callable[[Request, Call, Reply], Awaitable[Reply]]
 
 
 class Asks(Protocol):
     """Makes calls of requests."""
 
-    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call: ...
+    async def call(self, request: Request, route: Route, caller: Caller, request_id: str) -> Call: ...
 
 
 class Edge:
@@ -62,7 +61,7 @@ class Edge:
 
     async def exchange(
         self,
-        request: web.BaseRequest,
+        request: Request,
         route: Route,
         caller: Caller,
         request_id: str,
@@ -113,7 +112,7 @@ class Edge:
             if not self.open:
                 self.idle.set()
 
-    def begun(self, request: web.BaseRequest, ours: Pairs) -> Answer:
+    def begun(self, request: Request, ours: Pairs) -> Answer:
         """What the request will be answered with; `ours` goes onto it."""
         return Answer(request, self.patience, ours, self.time())
 

@@ -1,24 +1,19 @@
 """`Expect: 100-continue`: leave to send a body is given when the body is wanted, and nothing else is expected here."""
 
-from typing import Final
-
-from aiohttp import HttpVersion11, web
-
 from policies.refusal import Refusal
+from sidecar.doors import Request
 
-CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
-def expected(request: web.BaseRequest) -> bool:
+def expected(request: Request) -> bool:
     """Whether the caller waits for leave. Refusal 417 `unsupported_expectation` where it waits for more."""
     if "expect" not in request.headers:
         return False
     if any(value.lower() != "100-continue" for value in request.headers.getall("expect")):
         raise Refusal(417, "unsupported_expectation", hint="Leave the header Expect out.")
-    return request.version >= HttpVersion11 and not request.content.total_bytes
+    return request.modern and request.body_exists and not request.content.begun
 
 
-def go_on(request: web.BaseRequest) -> None:
+def go_on(request: Request) -> None:
     """Give it leave."""
-    if expected(request) and request.protocol.transport is not None:
-        request.protocol.transport.write(CONTINUE)
+    if expected(request):
+        request.connection.go_on()

@@ -1,12 +1,11 @@
 """A door's rules, in the order in which a stranger meets them: path, key, browser, identity; then what it came for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import orjson
-from aiohttp import hdrs, web
 
 from middleware.exchange import Pairs
 from policies import access, errors, identity, paths
@@ -21,13 +20,12 @@ from sidecar.expecting import expected
 from sidecar.noise import uuid
 from sidecar.played import Player
 from sidecar.telemetry import Telemetry
-
-Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
-
+from sidecar.whole import Page
 
 # The headers on which it depends what a request may come for; and how long a path may be to be remembered.
 DECIDING: Final = ("host", "origin", "sec-fetch-site", "content-type")
 LONGEST: Final = 200
+JSON: Final = ("Content-Type", "application/json")
 JUDGED: Final = ("/api/agents",)  # paths at which a bearer says who calls
 DOCS: Final = "/docs"  # a page that people open by its address
 # What somebody else may have read differently, and with it what follows.
@@ -82,9 +80,7 @@ class Doorkeeper:
         self.decide = lru_cache(512)(self.decided)  # a connection asks for the same thing again and again
         self.believe = lru_cache(1024)(self.believed)
 
-    async def __call__(self, request: Request) -> web.StreamResponse | Answer:
-        if not request.framed:
-            return request.protocol.handle_error(request, 400)
+    async def __call__(self, request: Request) -> Answer:
         headers, method, raw = request.headers, request.method, request.raw_path
         decide = self.decide if len(raw) <= LONGEST else self.decided
         errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
@@ -96,10 +92,10 @@ class Doorkeeper:
             if method == "OPTIONS" and edge is not self.app:
                 pairs = access.preflight(self.rules, headers, method)
                 if pairs:
-                    return self.whole(204, b"", request_id, pairs)
+                    return await self.whole(request, 204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
-            if hdrs.EXPECT in headers:
+            if "Expect" in headers:
                 expected(request)
             caller, removed = identity.caller(headers, self.door, self.believe(request.remote, keyed))
             if self.player is not None:
@@ -112,13 +108,13 @@ class Doorkeeper:
             return await edge.exchange(request, route, caller, request_id, removed, common)
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
-            told = [("Retry-After", refusal.retry_after), ("Allow", refusal.allow)]
-            pairs = [(name, str(value)) for name, value in told if value is not None]
-            body = orjson.dumps(errors.body(refusal, full=self.full))
-            answer = self.whole(refusal.status, body, request_id, [*pairs, *access.cors(self.rules, headers)])
-            if method == paths.CONNECT or refusal.code in UNSURE:
-                answer.force_close()
-            return answer
+            unsaid = refusal
+        told = [("Retry-After", unsaid.retry_after), ("Allow", unsaid.allow)]
+        pairs = [JSON, *((name, str(value)) for name, value in told if value is not None)]
+        last = method == paths.CONNECT or unsaid.code in UNSURE
+        body = orjson.dumps(errors.body(unsaid, full=self.full))
+        pairs += access.cors(self.rules, headers)
+        return await self.whole(request, unsaid.status, body, request_id, pairs, last=last)
 
     def believed(self, peer: str | None, keyed: bool) -> bool:
         return identity.believed(self.belief, peer, keyed=keyed)
@@ -175,15 +171,11 @@ class Doorkeeper:
         raise Refusal(401, "caller_not_named", detail=detail, hint=hint)
 
     async def shown(
-        self, page: Page, request: web.BaseRequest, caller: Caller, request_id: str, common: Pairs
-    ) -> web.StreamResponse:
+        self, page: Page, request: Request, caller: Caller, request_id: str, common: Pairs
+    ) -> Answer:
         record = self.telemetry.begin(request_id, self.door, "other", request.method)
         try:
-            response = await page(request, caller)
-            response.headers.extend([("Server", "sidecar"), ("x-request-id", request_id), *common])
-            wrong = 400 <= response.status < 500  # 503 is what /readyz says, and says well
-            self.telemetry.finish(record, "refused_input" if wrong else "ok", response.status)
-            return response
+            shown = await page(request, caller)
         except asyncio.CancelledError:
             self.telemetry.finish(record, "caller_left")
             raise
@@ -192,11 +184,22 @@ class Doorkeeper:
         except BaseException:
             self.telemetry.finish(record, "internal_error", 500)
             raise
+        wrong = 400 <= shown.status < 500  # 503 is what /readyz says, and says well
+        self.telemetry.finish(record, "refused_input" if wrong else "ok", shown.status)
+        pairs = [*shown.headers.items(), *common]
+        return await self.whole(request, shown.status, shown.body, request_id, pairs)
 
-    @staticmethod
-    def whole(status: int, body: bytes, request_id: str, pairs: list[tuple[str, str]]) -> web.StreamResponse:
-        response = web.Response(status=status, body=body)
-        if body:
-            response.content_type = "application/json"
-        response.headers.extend([("x-request-id", request_id), ("Server", "sidecar"), *pairs])
-        return response
+    async def whole(
+        self, request: Request, status: int, body: bytes, request_id: str, pairs: Pairs, *, last: bool = False
+    ) -> Answer:
+        """Told, to its end. `last`: and the connection with it."""
+        answer = Answer(request, self.edge.patience, pairs, self.edge.time())
+        answer.keep_alive = answer.keep_alive and not last
+        answer.head(status, [("x-request-id", request_id), ("Server", "sidecar")])
+        if not answer.finish(body):
+            self.edge.sweep.items.add(answer)
+            try:
+                await answer.taken()
+            finally:
+                self.edge.sweep.items.discard(answer)
+        return answer

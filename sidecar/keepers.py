@@ -9,12 +9,13 @@ from policies.agent import Door
 from policies.paths import JSONRPC
 from sidecar.admin import Admin
 from sidecar.edge import Edge
-from sidecar.gate import Doorkeeper, Page
+from sidecar.gate import Doorkeeper
 from sidecar.gateway import Gateway, Here, retold
 from sidecar.played import Player
 from sidecar.registry import Registry
 from sidecar.settings import Settings
 from sidecar.telemetry import Telemetry
+from sidecar.whole import Page
 
 
 def places(settings: Settings) -> dict[Door, tuple[str, int]]:

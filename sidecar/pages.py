@@ -5,15 +5,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from aiohttp import web
-
 from policies import errors, outcome
 from policies.agent import Agent, Caller
 from policies.refusal import Refusal
 from sidecar.admin import READS, as_json
-from sidecar.gate import Page
+from sidecar.doors import Request
 from sidecar.settings import Settings
 from sidecar.telemetry import Telemetry, owner
+from sidecar.whole import Page, Whole
 
 UI: Final = Path(__file__).parent / "ui"
 OURS: Final = "/_sidecar/"
@@ -67,13 +66,13 @@ def pages(
     """
     known: dict[str, Page] = {}
 
-    async def offered(request: web.BaseRequest, _: Caller) -> web.StreamResponse:
+    async def offered(request: Request, _: Caller) -> Whole:
         return told(request, {"agents": [shown(agent, guide.does) for agent in agents]})
 
-    async def words(request: web.BaseRequest, _: Caller) -> web.StreamResponse:
+    async def words(request: Request, _: Caller) -> Whole:
         return told(request, {"words": list(guide.words)})
 
-    async def call(request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
+    async def call(request: Request, caller: Caller) -> Whole:
         request_id = request.raw_path.partition("?")[0].removeprefix(CALLS)
         found = telemetry.tap.get(request_id, owner(caller.email or "", request.remote or ""))
         if found is None:
@@ -109,12 +108,12 @@ def file(body: bytes, kind: str) -> Page:
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     headers = {**ALWAYS, "Content-Type": f"{kind}; charset=utf-8", "ETag": tag}
 
-    async def page(request: web.BaseRequest, _: Caller) -> web.StreamResponse:
+    async def page(request: Request, _: Caller) -> Whole:
         if request.method not in READS:
             return refused("method_not_allowed", Allow="GET, HEAD")
         if tag in request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=body, headers=headers)
+            return Whole(status=304, headers=headers)
+        return Whole(body=body, headers=headers)
 
     return page
 
@@ -136,12 +135,12 @@ def inspected(call: dict[str, Any], *, full: bool) -> dict[str, Any]:
     return told
 
 
-def told(request: web.BaseRequest, value: Any) -> web.StreamResponse:
+def told(request: Request, value: Any) -> Whole:
     if request.method not in READS:
         return refused("method_not_allowed", Allow="GET, HEAD")
     return as_json(value)
 
 
-def refused(code: str, **more: str) -> web.StreamResponse:
+def refused(code: str, **more: str) -> Whole:
     refusal = Refusal(outcome.status(code), code)
     return as_json(errors.body(refusal, full=False), status=refusal.status, **more)

@@ -36,8 +36,7 @@ class Telling:
                 else:
                     if answers.is_sse(reply.headers.get("Content-Type", "")):
                         record.streaming = True
-                        answer.lasting()
-                    ending = await self.pumped(answer, call, reply, body)
+                        ending = await self.pumped(answer, call, reply, body)
             elif answer.early:
                 refusal = said(reply, body)
                 ending = outcome.outcome(refusal.code)
@@ -104,7 +103,7 @@ class Telling:
         record.stream = "tunnel"
         head = answer.switched(self.told(call, reply), tunnel)
         try:
-            ending = await tunnel.join(answer.request.protocol, head)  # type: ignore[arg-type]
+            ending = await tunnel.join(answer.request.connection, head)
         except Refusal:  # the agent has gone, and nothing was told
             answer.state, answer.tunnel = "uncommitted", None
             raise

@@ -1,7 +1,8 @@
-"""The three listeners, and everything of aiohttp's server that is not ours as it comes."""
+"""The three listeners, and connections of callers of our own: exact about where a request ends."""
 
-from sidecar.doors.connection import PRIVATE, Connection
+from sidecar.doors.connection import Connection
+from sidecar.doors.content import Content
 from sidecar.doors.listener import KEEPALIVE, CannotListen, Listener
-from sidecar.doors.request import Request, at_hand
+from sidecar.doors.request import Request
 
-__all__ = ["KEEPALIVE", "PRIVATE", "CannotListen", "Connection", "Listener", "Request", "at_hand"]
+__all__ = ["KEEPALIVE", "CannotListen", "Connection", "Content", "Listener", "Request"]

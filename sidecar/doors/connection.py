@@ -1,144 +1,225 @@
-"""One caller's connection: aiohttp's protocol, with everything that aiohttp keeps private and we rely on.
-
-Each such thing is named in `PRIVATE`, and a test looks for it.
-"""
+"""One caller's connection: requests one after the other, each answered before the next is looked at."""
 
 import asyncio
-from typing import Final, Protocol
-
-import orjson
-from aiohttp import StreamReader, http_exceptions, web, web_protocol
-from aiohttp.web_protocol import RequestHandler
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from policies import outcome
+from policies.refusal import Refusal
+from sidecar.doors.head import Head
+from sidecar.doors.request import Request
 
-PRIVATE: Final = (
-    (RequestHandler, "_current_request"),
-    (RequestHandler, "_drain_helper"),
-    (RequestHandler, "_manager"),
-    (RequestHandler, "_message_tail"),
-    (RequestHandler, "_messages"),
-    (RequestHandler, "_request_count"),
-    (RequestHandler, "_request_in_progress"),
-    (RequestHandler, "_task_handler"),
-    (RequestHandler, "_upgraded"),
-    (RequestHandler, "_waiter"),
-    (RequestHandler, "connection_lost"),
-    (RequestHandler, "data_received"),
-    (RequestHandler, "finish_response"),
-    (RequestHandler, "handle_error"),
-    (RequestHandler, "keep_alive"),
-    (StreamReader, "_buffer"),
-    (web_protocol, "_ErrInfo"),
+if TYPE_CHECKING:
+    from sidecar.doors.server import Server
+
+BEHIND: Final = 64 << 10  # bytes behind a request that is being answered, before the caller is made to wait
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+REFUSED: Final = (
+    "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nServer: sidecar\r\n"
+    "Connection: close\r\n\r\n{}"
 )
+PHRASES: Final = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+}
 
 
-class Owner(Protocol):
-    """Whose door it is."""
+class Told(Protocol):
+    """What was answered. `keep_alive`: whether the connection may go on."""
 
-    def malformed(self, code: str, error: BaseException | None) -> None:
-        """Somebody sent what is no HTTP; with an `error`, a handler of ours broke."""
-
-    def begun(self, connection: "Connection") -> None:
-        """A request's head has begun to come, and is not complete."""
+    @property
+    def keep_alive(self) -> bool: ...
 
 
-class Connection(RequestHandler):
-    """What comes on it that is no HTTP is answered in constant words, and never logged."""
+class Connection:
+    """An `asyncio.Protocol`, by what it has. What comes that is no HTTP is answered in constant words, never logged.
 
-    handed_over = False
-    full = False  # the caller does not take what is written
+    `full`         the caller does not take what is written
+    `told`         the answer to the request has begun
+    `handed_over`  another protocol has it
+    """
+
+    __slots__ = (
+        "_behind", "_gone", "_head", "_reading", "_room", "full", "handed_over", "loop", "remote", "request", "server",
+        "told", "transport",
+    )  # fmt: skip
+
+    def __init__(self, server: "Server") -> None:
+        self.server, self.loop = server, server.loop
+        self.transport: asyncio.Transport | None = None
+        self.remote: str | None = None
+        self.request: Request | None = None  # that is being answered
+        self.full = self.told = self.handed_over = False
+        self._head: Head | None = None  # that has begun to come
+        self._behind = b""
+        self._gone = False  # all has been said; what comes is not looked at
+        self._reading = True
+        self._room: asyncio.Future[None] | None = None
+
+    # --- what the loop calls -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.remote = peer[0] if isinstance(peer, tuple) else peer
+        self.server.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        request = self.request
+        if request is None:
+            if not self._gone:
+                self._begin(data)
+            return
+        content = request.content
+        if not content.over:
+            data = content.take(data)
+            if self._gone and content.over:
+                self._next(data)
+                return
+        if data and not self._gone:
+            self._behind += data
+            if len(self._behind) >= BEHIND:
+                self.flow(False)
+
+    def eof_received(self) -> None:
+        """Who sends no more is taken to have left: the transport closes."""
 
     def pause_writing(self) -> None:
-        super().pause_writing()
         self.full = True
 
     def resume_writing(self) -> None:
-        super().resume_writing()
         self.full = False
+        self._wake()
 
-    @property
-    def heads(self) -> int:
-        """How many have been complete."""
-        return self._request_count
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self.server.lost(self)
+        self._wake()
+        if (request := self.request) is not None and not self.handed_over:
+            request.content.fail(ConnectionResetError("the caller is gone"))
+            if request.task is not None:
+                request.task.cancel()
 
-    @property
-    def awaiting_head(self) -> bool:
-        """Whether the next request is waited for, or the first will be."""
-        waiter = self._waiter
-        return not self._request_count if waiter is None else not waiter.done()
+    # --- a request -----------------------------------------------------------------------------------------
 
-    # --- what comes ----------------------------------------------------------------------------------------
-
-    def data_received(self, data: bytes) -> None:
-        count, busy = self._request_count, self._request_in_progress
-        super().data_received(data)
-        if self._request_count == count:
-            if self.awaiting_head and self._manager is not None and data.strip(b"\r\n"):
-                self._owner.begun(self)
-        elif busy or len(self._messages) > 1:
-            self._behind()
-
-    def _behind(self) -> None:
-        """Something came behind a request. If it is no HTTP, and in the middle of a body, that body is broken."""
-        messages, current = self._messages, self._current_request
-        if not messages or not isinstance(messages[-1][0], web_protocol._ErrInfo):
+    def _begin(self, data: bytes) -> None:
+        """The next bytes of a head, and what follows it."""
+        head = self._head or Head()
+        try:
+            rest = head.begin(data)
+        except Refusal as refusal:
+            self.refuse(refusal.code)
             return
-        body = messages[-2][1] if len(messages) > 1 else (current.content if current is not None else None)
-        if body is not None and not body.is_eof():
-            messages.pop()
-            body.set_exception(web.RequestPayloadError("the body is no HTTP"))
-            body.feed_eof()
-            self.close()  # behind the answer
+        if rest is None:
+            if head.begun and self._head is None:
+                self._head = head
+                self.server.begun(self)
+            return
+        self._head = None
+        self.server.busy(self)
+        self.request = request = Request(head, self)
+        self.told = False
+        if rest:
+            self._behind = rest if request.content.over else request.content.take(rest)
+        request.task = self.loop.create_task(self._answered(request))
+
+    async def _answered(self, request: Request) -> None:
+        kept = False
+        broke: Exception | None = None
+        try:
+            kept = (await self.server.handler(request)).keep_alive
+        except ConnectionError:
+            pass  # the caller is gone
+        except Exception as error:
+            broke = error
+        request.task = None
+        if self.handed_over or (transport := self.transport) is None:
+            return
+        if broke is not None:
+            self.server.broke(broke)
+            transport.abort() if self.told else self.refuse("internal_error")
+        elif transport.is_closing():
+            return
+        elif not request.content.over:
+            request.keep_alive = kept
+            request.content.discard()
+            self._linger(transport, kept)
+        else:
+            request.keep_alive = kept
+            self._next(self._behind)
+
+    def _linger(self, transport: asyncio.Transport, kept: bool = False) -> None:
+        """All has been said. What still comes is let go: a close would reset, and could take the answer with it."""
+        self._gone = True
+        self.server.lingers(self)
+        if not kept and transport.can_write_eof():
+            transport.write_eof()
+
+    def _next(self, data: bytes) -> None:
+        """Behind an answer: another request, or the end."""
+        if self._gone:
+            self._gone = False
+            self.server.lingered(self)
+        request, self.request, self._behind = self.request, None, b""
+        if request is None or not request.keep_alive or self.server.closing:
+            self.close()
+            return
+        self.flow(True)
+        self.server.idle(self)
+        if data:
+            self._begin(data)
 
     # --- what is said --------------------------------------------------------------------------------------
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun")
-        code = "internal_error" if status == 500 else _code(exc, self.max_line_size)
-        if self._manager is not None:
-            self._owner.malformed(code, exc if status == 500 else None)
-        response = web.Response(
-            status=outcome.status(code), body=orjson.dumps({"error": code}), content_type="application/json"
-        )
-        response.headers["Server"] = "sidecar"
-        response.force_close()
-        return response
+    def go_on(self) -> None:
+        """Leave to send a body."""
+        if self.transport is not None:
+            self.transport.write(CONTINUE)
 
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """What is no response of aiohttp's has been told to its end."""
-        if self._upgraded or isinstance(resp, web.StreamResponse):
-            return await super().finish_response(request, resp, start_time)
-        return resp, False
-
-    def too_slow(self) -> None:
-        """The head did not come in time: said in constant words, and closed."""
-        if (transport := self.transport) is not None:
-            self._owner.malformed("head_timeout", None)
-            transport.write(TOO_SLOW)
-            self.force_close()
+    def refuse(self, code: str) -> None:
+        """The last word, in constant words."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        status, body = outcome.status(code), f'{{"error":"{code}"}}'
+        transport.write(REFUSED.format(status, PHRASES[status], len(body), body).encode())
+        self.request, self._head, self._behind = None, None, b""
+        self.flow(True)
+        self._linger(transport)
+        if code != "internal_error":
+            self.server.malformed(code, None)
 
     def close(self) -> None:
-        """Behind the answer that is being given; at once where none is, which aiohttp leaves open and unheard."""
-        idle = self.awaiting_head
-        super().close()
-        if idle:
-            self.force_close()
+        """At once where no answer is being given, else behind it."""
+        if self.request is None and self.transport is not None:
+            self._gone = True
+            self.transport.close()
 
-    # --- who has it ----------------------------------------------------------------------------------------
+    # --- its flow ------------------------------------------------------------------------------------------
 
-    @property
-    def _owner(self) -> Owner:
-        return self._manager  # type: ignore[return-value]  # the server that made it
+    def flow(self, on: bool) -> None:
+        """Read on, or leave what comes with the caller."""
+        if (
+            on is not self._reading
+            and (transport := self.transport) is not None
+            and not transport.is_closing()
+        ):
+            self._reading = on
+            transport.resume_reading() if on else transport.pause_reading()
+
+    async def room(self) -> None:
+        """Wait until the caller takes more. ConnectionError where it is gone."""
+        if self.full and self.transport is not None:
+            self._room = self.loop.create_future()
+            await self._room
+        if self.transport is None:
+            raise ConnectionResetError("the caller is gone")
+
+    def _wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which is another protocol's from now on, and what came behind the request.
@@ -148,25 +229,5 @@ class Connection(RequestHandler):
         if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError("the caller is gone")
         self.handed_over = True
-        early, self._message_tail = self._message_tail, b""
+        early, self._behind = self._behind, b""
         return self.transport, early
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self.handed_over:
-            self._task_handler = None  # the handler ends by itself, and is not to be cancelled before
-        super().connection_lost(exc)
-
-
-TOO_SLOW: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: 24\r\n"
-    b'Server: sidecar\r\nConnection: close\r\n\r\n{"error":"head_timeout"}'
-)
-TOO_MANY: Final = "Too many headers received"  # says aiohttp, and has no other sign of it
-
-
-def _code(exc: BaseException | None, longest_line: int) -> str:
-    if isinstance(exc, http_exceptions.LineTooLong):  # which line it was, only the limit tells that it met
-        return "uri_too_long" if exc.args[1] == longest_line else "headers_too_large"
-    if isinstance(exc, http_exceptions.BadHttpMessage) and exc.message == TOO_MANY:
-        return "headers_too_large"
-    return "bad_request"

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from aiohttp import web
-
 from middleware.exchange import Call, Pairs, Reply
 from middleware.watch import Frames
 from policies import forwarded
 from policies.agent import FRONTEND
 from policies.refusal import Refusal
 from sidecar.answer import Answer
+from sidecar.doors import Request
 from sidecar.edge import Edge
 
 HOP: Final = "/front"  # behind the id of a request here: the app may call us with the same id meanwhile
@@ -23,7 +22,7 @@ def own(request_id: str) -> str:
 class Relays(Edge):
     """Every exchange with the app behind the front."""
 
-    def begun(self, request: web.BaseRequest, ours: Pairs) -> Answer:
+    def begun(self, request: Request, ours: Pairs) -> Answer:
         """In the app's own words: neither a header of ours on it nor a date."""
         return Answer(request, self.patience, [], self.time(), dated=False)
 

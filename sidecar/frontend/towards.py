@@ -2,7 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import EMPTY, Call, Pairs
@@ -11,6 +10,7 @@ from policies.agent import FRONTEND, Agent, Caller
 from policies.paths import Route
 from sidecar.asking import Asking, Uploading
 from sidecar.behind import Frontend
+from sidecar.doors import Request
 from sidecar.frontend.edge import own
 
 
@@ -21,7 +21,7 @@ class Towards:
         self.played, self.workspace = played, workspace
         self._agent = Agent("", "", kind=FRONTEND)
 
-    async def call(self, request: web.BaseRequest, route: Route, caller: Caller, request_id: str) -> Call:
+    async def call(self, request: Request, route: Route, caller: Caller, request_id: str) -> Call:
         pairs = forwarded.onward(
             request.headers,
             believed=caller.believed and not self.played,

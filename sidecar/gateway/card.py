@@ -1,10 +1,8 @@
 """An agent's card, asked for like any relay and told so that every endpoint in it leads through us."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.dialects.told import Refused
@@ -14,11 +12,11 @@ from policies.agent import Agent, Caller
 from policies.paths import Route
 from policies.refusal import Refusal
 from sidecar.admin import as_json
+from sidecar.doors import Request
 from sidecar.edge import Edge
 from sidecar.gateway.here import Here
 from sidecar.noise import uuid
-
-Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+from sidecar.whole import Page, Whole
 
 LONGEST: Final = 1 << 20  # bytes of a card
 OWN_CARDS: Final = frozenset({"a2a", "apx", "mcp"})  # kinds of which we have none to tell
@@ -42,7 +40,7 @@ class Cards:
     def page(self, prefix: str, name: str, asked: str) -> Page:
         """What answers where an agent's card is asked for: behind this prefix, at this path of the agent's."""
 
-        async def page(request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
+        async def page(request: Request, caller: Caller) -> Whole:
             route = Route("other", None, name, asked)
             call = await self._edge.asking.call(request, route, caller, uuid())
             call = call._replace(method="GET", body=EMPTY, headers=_plain(call))
@@ -59,19 +57,17 @@ class Cards:
 
         return page
 
-    async def _passed(self, call: Call) -> web.StreamResponse:
+    async def _passed(self, call: Call) -> Whole:
         """As it came: the path means something else to an agent that turned out to speak another tongue."""
         reply = await self._edge.relay(call)
         try:
             raw = reply.body.raw if isinstance(reply.body, Body) else await _whole(call.agent, reply)
             headers = {"Content-Type": reply.headers.get("Content-Type", "application/octet-stream")}
-            return web.Response(status=reply.status, body=raw, headers=headers)
+            return Whole(status=reply.status, body=raw, headers=headers)
         finally:
             await reply.close("ok")
 
-    def _way(
-        self, request: web.BaseRequest, caller: Caller, agent: Agent, prefix: str, path: str
-    ) -> cards.Way:
+    def _way(self, request: Request, caller: Caller, agent: Agent, prefix: str, path: str) -> cards.Way:
         here = self._here.address(request, caller)
         door = f"{here}/api/agents/{agent.name}"
         return cards.Way(agent.url, agent.url + path, f"{here}{prefix}{agent.name}", door, self._origins)

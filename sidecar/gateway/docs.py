@@ -6,9 +6,9 @@ from typing import Final
 
 import orjson
 
-from sidecar.gate import Page
 from sidecar.gateway.openapi import document
 from sidecar.pages import TYPES, file
+from sidecar.whole import Page
 
 UI: Final = Path(__file__).parents[1] / "ui" / "docs"
 INDEX: Final = "/docs"

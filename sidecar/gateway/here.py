@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from aiohttp import web
-
 from policies import address, identity, paths
 from policies.agent import Caller, Door
 from policies.secret import Secret
+from sidecar.doors import Request
 
 API: Final = "/api/agents"
 
@@ -22,7 +21,7 @@ class Here(NamedTuple):
     public: str | None
     key: Secret | None
 
-    def address(self, request: web.BaseRequest, caller: Caller) -> str:
+    def address(self, request: Request, caller: Caller) -> str:
         """Ours, without a slash at the end; with the egress key behind it where the request came with it."""
         headers, path = request.headers, self._path(request)
         keyed = self._key(request)
@@ -39,17 +38,17 @@ class Here(NamedTuple):
         )
         return found + keyed
 
-    def prefix(self, request: web.BaseRequest, caller: Caller, name: str) -> str:
+    def prefix(self, request: Request, caller: Caller, name: str) -> str:
         """Our address of what lies behind an agent's own URL, as the request was sent there."""
         base = API if self._path(request).startswith(API) else "/agents"
         return f"{self.address(request, caller)}{base}/{name}"
 
-    def _path(self, request: web.BaseRequest) -> str:
+    def _path(self, request: Request) -> str:
         """Without the egress key."""
         path = paths.split(request.raw_path, request.headers.get("Host")).path
         return identity.egress_key(path)[1] if self.door == "egress" else path
 
-    def _key(self, request: web.BaseRequest) -> str:
+    def _key(self, request: Request) -> str:
         """`/~<key>`, if that is how the path begins and it is the right one."""
         if self.key is None or not request.raw_path.startswith("/~"):
             return ""

@@ -1,18 +1,16 @@
 """The agents that a caller may use: those of the settings for everybody, those of Unity Catalog by right."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
-
-from aiohttp import web
 
 from policies.agent import Caller
 from policies.refusal import Refusal
 from sidecar.admin import READS, as_json, said
+from sidecar.doors import Request
 from sidecar.gateway.here import Here
 from sidecar.registry import Registry
 from sidecar.unity import Found
-
-Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+from sidecar.whole import Page, Whole
 
 MISSING: Final = "x-sidecar-discovery"  # says why a list has the settings' agents only
 
@@ -23,7 +21,7 @@ class Listing(NamedTuple):
 
 
 def pages(agents: Registry, here: Here) -> Listing:
-    async def everyone(request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
+    async def everyone(request: Request, caller: Caller) -> Whole:
         if request.method not in READS:
             return said(Refusal(405, "method_not_allowed"), Allow="GET, HEAD")
         missing = ""
@@ -35,13 +33,11 @@ def pages(agents: Registry, here: Here) -> Listing:
                 raise  # an outage is no empty list
             missing = refusal.code
         at = here.address(request, caller)
-        answer = as_json({"agents": [info(one, at) for one in found], "total": len(found)})
-        if missing:
-            answer.headers[MISSING] = missing
-        return answer
+        listed = as_json({"agents": [info(one, at) for one in found], "total": len(found)})
+        return listed._replace(headers={**listed.headers, MISSING: missing}) if missing else listed
 
     def one(name: str) -> Page:
-        async def page(request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
+        async def page(request: Request, caller: Caller) -> Whole:
             return as_json(info(await agents.about(name, caller), here.address(request, caller)))
 
         return page

@@ -1,20 +1,16 @@
 """Which page of the gateway's API answers at which path, of one door."""
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
-
 from policies import cards
-from policies.agent import NAME, Caller
+from policies.agent import NAME
 from sidecar.admin import READS
 from sidecar.edge import Edge
 from sidecar.gateway import docs, listing
 from sidecar.gateway.card import Cards
 from sidecar.gateway.here import Here
 from sidecar.registry import Registry
-
-Page = Callable[[web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+from sidecar.whole import Page
 
 AGENTS: Final = "/api/agents"
 PREFIXES: Final = (f"{AGENTS}/", "/agents/")

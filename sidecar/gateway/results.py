@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
 
 from middleware.exchange import Body, Call, Reply
 from policies import cards, jsonrpc
 from policies.agent import Door
 from policies.refusal import Refusal
+from sidecar.doors import Request
 from sidecar.gateway.here import Here
 
 LONGEST: Final = 1 << 20  # bytes of an answer with a card in it
@@ -17,10 +17,10 @@ LONGEST: Final = 1 << 20  # bytes of an answer with a card in it
 
 def retold(
     doors: Mapping[Door, Here], origins: frozenset[str], refuse: Callable[[Refusal, Call], Reply]
-) -> Callable[[web.BaseRequest, Call, Reply], Awaitable[Reply]]:
+) -> Callable[[Request, Call, Reply], Awaitable[Reply]]:
     """For `Edge.retold`. A card that cannot be told on is refused: 502 `agent_card_invalid`, `agent_card_elsewhere`."""
 
-    async def told(request: web.BaseRequest, call: Call, reply: Reply) -> Reply:
+    async def told(request: Request, call: Call, reply: Reply) -> Reply:
         here, body = doors.get(call.caller.door), call.body
         if (
             here is None
@@ -42,7 +42,7 @@ def retold(
     return told
 
 
-def _way(here: Here, request: web.BaseRequest, call: Call, origins: frozenset[str]) -> cards.Way:
+def _way(here: Here, request: Request, call: Call, origins: frozenset[str]) -> cards.Way:
     agent = call.agent
     door = f"{here.address(request, call.caller)}/api/agents/{agent.name}"
     prefix = here.prefix(request, call.caller, agent.name)

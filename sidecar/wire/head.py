@@ -3,55 +3,18 @@
 from typing import Final, Literal
 
 import httptools
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
+from sidecar.fields import END, Fields, kept
 from sidecar.wire.faults import Malformed
 
 Kind = Literal["none", "length", "chunked", "eof"]
 BYTES: Final = 64 << 10  # of all heads of one answer together, the interim ones (1xx) included
 FIELDS: Final = 256
 INTERIM: Final = 10  # answers 1xx that may come before the one that counts
-END: Final = b"\r\n\r\n"
 BODILESS: Final = frozenset({204, 304})
 MODERN: Final = b"HTTP/1.1 "
 VERSIONS: Final = (MODERN, b"HTTP/1.0 ")
-
-
-class Fields:
-    """What llhttp calls. Headers behind the head's end are trailers, and dropped."""
-
-    __slots__ = ("complete", "excess", "on_body", "over", "pairs", "pieces")
-
-    def __init__(self) -> None:
-        self.complete = self.over = self.excess = False
-        self.pairs: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []
-        self.on_body = self.pieces.append
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.complete:
-            self.pairs.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
-
-    def on_message_complete(self) -> None:
-        self.over = True
-
-    def on_message_begin(self) -> None:
-        self.excess = self.over
-
-    def headers(self) -> Headers:
-        """Bytes that are no UTF-8 are carried as lone surrogates."""
-        return CIMultiDictProxy(
-            CIMultiDict(
-                [
-                    (name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t"))
-                    for name, value in self.pairs
-                ]
-            )
-        )
 
 
 class Head:
@@ -148,10 +111,6 @@ class Head:
             self.kind, self.length = "length", int(length)
         else:
             self.kind = "eof"
-        if "Connection" not in headers:
-            self.kept = modern
-        else:
-            tokens = {token.strip() for token in ",".join(headers.getall("Connection")).lower().split(",")}
-            self.kept = "close" not in tokens and (modern or "keep-alive" in tokens)
+        self.kept = kept(headers, modern)
         if length is None and self.method == "HEAD":
             self.kept = False  # who streams may send the body all the same, and it would be the next answer

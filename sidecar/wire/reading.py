@@ -3,14 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-import httptools
-
 from sidecar.wire.faults import Fault, Malformed
 from sidecar.wire.head import Head, Kind
-
-OVERHEAD: Final = (
-    32 << 10
-)  # bytes of chunk sizes, extensions and trailers with no byte of the body among them
 
 
 class Reading(Head):
@@ -21,7 +15,6 @@ class Reading(Head):
 
     over: bool = False
     reusable: bool = False
-    _idle: int = 0
     _left: int = 0
 
     _take: "Take"
@@ -57,24 +50,12 @@ class Reading(Head):
         return data[:left] if left else data
 
     def _chunked(self, data: bytes) -> bytes:
-        fields = self.fields
-        pieces = fields.pieces
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            if not fields.over:
-                raise Malformed(str(error)) from None
-            fields.excess = True
-        if fields.over:
-            self._end(fields.excess)
-        elif not pieces:
-            self._idle += len(data)
-            if self._idle > OVERHEAD:
-                raise Malformed("chunks without a body")
-            return b""
-        self._idle = 0
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+            body = self.fields.unchunked(self.parser, data)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+        if self.fields.over:
+            self._end(self.fields.excess)
         return body
 
     def _until_eof(self, data: bytes) -> bytes:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.fields import OVERHEAD
 from sidecar.wire.faults import Fault, Malformed
 from sidecar.wire.head import BYTES
-from sidecar.wire.reading import OVERHEAD, Reading
+from sidecar.wire.reading import Reading
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
