@@ -36,7 +36,7 @@ class Telling:
                 else:
                     if answers.is_sse(reply.headers.get("Content-Type", "")):
                         record.streaming = True
-                        ending = await self.pumped(answer, call, reply, body)
+                    ending = await self.pumped(answer, call, reply, body)
             elif answer.early:
                 refusal = said(reply, body)
                 ending = outcome.outcome(refusal.code)

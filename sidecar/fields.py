@@ -1,0 +1,86 @@
+"""What llhttp says of a message while it reads it: the fields of its head, and the pieces of a body in chunks."""
+
+from typing import Final
+
+import httptools
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from middleware.exchange import Headers
+
+OVERHEAD: Final = (
+    32 << 10
+)  # bytes of chunk sizes, extensions and trailers with no byte of the body among them
+END: Final = b"\r\n\r\n"  # of a head
+
+
+class Fields:
+    """What llhttp calls. Headers behind the head's end are trailers, and dropped."""
+
+    __slots__ = ("complete", "excess", "idle", "on_body", "over", "pairs", "pieces", "url")
+
+    def __init__(self) -> None:
+        self.complete = self.over = self.excess = False
+        self.url = b""
+        self.pairs: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append
+        self.idle = 0
+
+    def on_url(self, piece: bytes) -> None:
+        self.url += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.complete:
+            self.pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+    def on_message_complete(self) -> None:
+        self.over = True
+
+    def on_message_begin(self) -> None:
+        self.excess = self.over
+
+    def headers(self) -> Headers:
+        """Bytes that are no UTF-8 are carried as lone surrogates."""
+        return CIMultiDictProxy(
+            CIMultiDict(
+                [
+                    (name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t"))
+                    for name, value in self.pairs
+                ]
+            )
+        )
+
+    def unchunked(
+        self, parser: "httptools.HttpRequestParser | httptools.HttpResponseParser", data: bytes
+    ) -> bytes:
+        """What these bytes bring of a body in chunks. ValueError, in llhttp's words, where they are none."""
+        pieces = self.pieces
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as left:
+            self.excess = left.args[0] < len(data)
+        except httptools.HttpParserError as error:
+            if not self.over:
+                raise ValueError(str(error)) from None
+            self.excess = True
+        if not pieces:
+            if not self.over:
+                self.idle += len(data)
+                if self.idle > OVERHEAD:
+                    raise ValueError("chunks without a body")
+            return b""
+        self.idle = 0
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return body
+
+
+def kept(headers: Headers, modern: bool) -> bool:
+    """Whether whoever sent this head, of HTTP/1.1 if `modern`, keeps the connection open."""
+    if "Connection" not in headers:
+        return modern
+    tokens = {token.strip() for token in ",".join(headers.getall("Connection")).lower().split(",")}
+    return "close" not in tokens and (modern or "keep-alive" in tokens)
