@@ -7,16 +7,15 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import Headers
 
-OVERHEAD: Final = (
-    32 << 10
-)  # bytes of chunk sizes, extensions and trailers with no byte of the body among them
+OVERHEAD: Final = 8 << 10  # bytes of a body in chunks that are none of the body's: extensions, trailers
+FRAMING: Final = 8  # further ones for each byte of it: chunks may be as small as that
 END: Final = b"\r\n\r\n"  # of a head
 
 
 class Fields:
     """What llhttp calls. Headers behind the head's end are trailers, and dropped."""
 
-    __slots__ = ("complete", "excess", "idle", "on_body", "over", "pairs", "pieces", "url")
+    __slots__ = ("complete", "excess", "on_body", "over", "pairs", "pieces", "spent", "url")
 
     def __init__(self) -> None:
         self.complete = self.over = self.excess = False
@@ -24,7 +23,7 @@ class Fields:
         self.pairs: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append
-        self.idle = 0
+        self.spent = 0  # of OVERHEAD
 
     def on_url(self, piece: bytes) -> None:
         self.url += piece
@@ -66,15 +65,11 @@ class Fields:
             if not self.over:
                 raise ValueError(str(error)) from None
             self.excess = True
-        if not pieces:
-            if not self.over:
-                self.idle += len(data)
-                if self.idle > OVERHEAD:
-                    raise ValueError("chunks without a body")
-            return b""
-        self.idle = 0
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
+        self.spent += len(data) - (FRAMING + 1) * len(body)
+        if self.spent > OVERHEAD and not self.excess:
+            raise ValueError("chunks with hardly a body")
         return body
 
 

@@ -119,10 +119,14 @@ class Connection:
             return
         self._head = None
         self.server.busy(self)
-        self.request = request = Request(head, self)
+        request = Request(head, self)
         self.told = False
         if rest:
             self._behind = rest if request.content.over else request.content.take(rest)
+            if request.content.error is not None:  # before anybody has heard of it
+                self.refuse("bad_request")
+                return
+        self.request = request
         request.task = self.loop.create_task(self._answered(request))
 
     async def _answered(self, request: Request) -> None:

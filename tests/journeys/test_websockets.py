@@ -355,7 +355,8 @@ async def test_a_caller_who_takes_nothing_holds_the_agent_back_and_is_cut(start:
         async with raw(at(sidecar)) as caller:
             caller.writer.transport.pause_reading()
             (answer,) = sidecar.app.edge.open.values()
-            near = answer.request.protocol.transport
+            near = answer.request.connection.transport
+            assert near is not None
             await until(near.get_write_buffer_size)
             while sidecar.app.edge.open:
                 assert near.get_write_buffer_size() <= 384 << 10

@@ -4,17 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.framing import clear, known
-
-
-@pytest.mark.parametrize("version", [(1, 0), (1, 1)])
-def test_a_request_without_a_coding_is_clear(version: tuple[int, int]) -> None:
-    assert clear(None, version)
+from policies.framing import clear, known, length
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED"])
 def test_chunked_alone_is_clear(coding: str) -> None:
-    assert clear(coding, (1, 1))
+    assert clear(coding, modern=True)
 
 
 @pytest.mark.parametrize(
@@ -32,17 +27,23 @@ def test_chunked_alone_is_clear(coding: str) -> None:
     ],
 )
 def test_f05_f06_any_other_coding_is_not(coding: str) -> None:
-    assert not clear(coding, (1, 1))
+    assert not clear(coding, modern=True)
 
 
 def test_f07_http_1_0_knows_no_coding() -> None:
-    assert not clear("chunked", (1, 0))
+    assert not clear("chunked", modern=False)
 
 
-@pytest.mark.parametrize("version", [(0, 9), (1, 2), (2, 0), (9, 9)])
-@pytest.mark.parametrize("coding", [None, "chunked"])
-def test_f18_no_other_version_is_clear(version: tuple[int, int], coding: str | None) -> None:
-    assert not clear(coding, version)
+@pytest.mark.parametrize(("value", "size"), [("0", 0), ("14", 14), ("0014", 14), ("9" * 18, 10**18 - 1)])
+def test_f04_a_length_is_digits(value: str, size: int) -> None:
+    assert length(value) == size
+
+
+@pytest.mark.parametrize(
+    "value", ["", "+1", "-1", "1_0", "0x1", "1.0", "1 1", "1, 1", "\u0661", "\u00b2", "9" * 19]
+)
+def test_f02_f03_and_nothing_else(value: str) -> None:
+    assert length(value) is None
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "WebSocket"])
@@ -57,9 +58,16 @@ def test_f27_no_other_is(upgrade: str) -> None:
 
 @settings(max_examples=1000)
 @given(
-    st.text(max_size=12) | st.sampled_from(["chun\u212aed", "chunked\u0130", "\uff43hunked"]),
-    st.tuples(*[st.integers(0, 3)] * 2),
+    st.text(max_size=12) | st.sampled_from(["chun\u212aed", "chunked\u0130", "\uff43hunked"]), st.booleans()
 )
-def test_whatever_is_clear_is_that_word_in_ascii(coding: str, version: tuple[int, int]) -> None:
-    if clear(coding, version):
-        assert (coding.encode().lower(), version) == (b"chunked", (1, 1))
+def test_whatever_is_clear_is_that_word_in_ascii(coding: str, modern: bool) -> None:
+    if clear(coding, modern=modern):
+        assert modern
+        assert coding.encode().lower() == b"chunked"
+
+
+@settings(max_examples=1000)
+@given(st.text(st.sampled_from("0123456789+-_., \u0661\u00b2"), max_size=20))
+def test_a_length_reads_as_it_is_written(value: str) -> None:
+    if (size := length(value)) is not None:
+        assert value.lstrip("0") == (str(size) if size else "")

@@ -6,11 +6,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from observed import WEATHER, Observed, a_call, a_reply, observed
 
 from policies.agent import Agent
 from sidecar.admin import Admin
+from sidecar.answer import Answer, Patience
+from sidecar.doors import Listener, Request
+from sidecar.sweep import Sweep
 
 OTHER = Agent("other-2", "https://agents.example.org/base", headers=("x-tenant",))
 
@@ -36,16 +38,22 @@ class Door:
 async def door(book: Observed, *, public: bool = False) -> AsyncIterator[Door]:
     reasons: list[str] = []
     admin = Admin(book.telemetry, book.agents, lambda: reasons, public=public)
-    runner = web.ServerRunner(web.Server(admin.handle))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
+
+    async def handle(request: Request) -> Answer:
+        told = await admin.handle(request)
+        answer = Answer(request, Patience(), list(told.headers.items()), 0.0)
+        answer.head(told.status, [])
+        return await answer.end(told.body)
+
+    listener = Listener(
+        "admin", "127.0.0.1", 0, handle, malformed=lambda *_: None, sweep=Sweep(), warn=lambda _: None
+    )
+    await listener.open()
     async with aiohttp.ClientSession() as http:
         try:
-            yield Door(f"http://{host}:{port}", http, reasons)
+            yield Door(listener.address, http, reasons)
         finally:
-            await runner.cleanup()
+            await listener.close()
 
 
 async def test_it_says_that_it_is_alive_whatever_is_wrong(book: Observed) -> None:

@@ -209,7 +209,7 @@ def test_trailers_and_extensions_without_end_are_refused() -> None:
     for start, more in ((b"0\r\n", b"X-T: " + b"a" * 1000 + b"\r\n"), (b"0;", b"a" * 1000)):
         reading = Reading("GET")
         reading.feed(CHUNKED + start)
-        with pytest.raises(Malformed, match="without a body"):
+        with pytest.raises(Malformed, match="hardly a body"):
             flood(reading, more, OVERHEAD // len(more) + 1)
 
 

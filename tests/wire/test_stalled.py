@@ -39,7 +39,8 @@ async def stalled(app: Sidecar) -> asyncio.StreamWriter:
 
 def held(app: Sidecar) -> list[int]:
     """Bytes that each open answer holds in this process, for its caller and for its reader."""
-    return [answer._protocol.transport.get_write_buffer_size() for answer in app.edge.open.values()]
+    connections = [answer.request.connection for answer in app.edge.open.values()]
+    return [one.transport.get_write_buffer_size() for one in connections if one.transport is not None]
 
 
 async def settled(app: Sidecar, agent: Server, streams: int) -> None:
