@@ -1,35 +1,30 @@
 """W3C trace context by hand: the caller's trace goes on with a span of ours, or a new one starts."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 LONGEST_STATE: Final = 512  # bytes of tracestate that have to be passed on; more is dropped
 
-_USUAL: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_WRITTEN: Final = "0123456789abcdef-"
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
 
-class Trace(NamedTuple):
-    """What goes to the agent (`tracestate` if there is one), and the id for the log."""
-
-    traceparent: str
-    tracestate: str | None
-    trace_id: str
-
-
-def continued_or_new(traceparent: str | None, tracestate: str | None, random_hex: str) -> Trace:
-    """The trace that the caller's headers continue, else a new, sampled one.
+def continued_or_new(
+    traceparent: str | None, tracestate: str | None, random_hex: str
+) -> tuple[str, str | None]:
+    """What goes to the agent as `traceparent`, and as `tracestate` if there is one: the trace that the caller's
+    headers continue, else a new, sampled one. `[3:35]` of the first is the trace's id.
 
     `random_hex` holds 48 digits: 32 for a new trace, 16 for the span. A header that came more than once is
     given with its values joined by commas: two parents are none, two states are one.
     """
     span = random_hex[32:48]
-    if traceparent and _USUAL.fullmatch(traceparent):
-        trace_id, flag = traceparent[3:35], traceparent[54]
+    if traceparent is not None and usual(traceparent):
+        flag = traceparent[54]
         sampled = "01" if flag in "13579bdf" else "00"  # other flags are not ours to promise
-        return Trace(f"00-{trace_id}-{span}-{sampled}", _kept(tracestate) if tracestate else None, trace_id)
+        return f"{traceparent[:36]}{span}-{sampled}", _kept(tracestate) if tracestate else None
     match = _PARENT.fullmatch(traceparent) if traceparent else None
     if match is not None:
         version, trace_id, parent, flags, more = match.groups()
@@ -40,9 +35,22 @@ def continued_or_new(traceparent: str | None, tracestate: str | None, random_hex
             and not (more and version == "00")
         ):
             sampled = "01" if int(flags, 16) & 1 else "00"
-            return Trace(f"00-{trace_id}-{span}-{sampled}", _kept(tracestate), trace_id)
-    trace_id = random_hex[:32]
-    return Trace(f"00-{trace_id}-{span}-01", None, trace_id)
+            return f"00-{trace_id}-{span}-{sampled}", _kept(tracestate)
+    return f"00-{random_hex[:32]}-{span}-01", None
+
+
+def usual(traceparent: str) -> bool:
+    """Whether this is a parent as nearly all are: of the version that we speak, with nothing behind it."""
+    return (
+        len(traceparent) == 55
+        and traceparent.startswith("00-")
+        and traceparent[35] == "-"
+        and traceparent[52] == "-"
+        and traceparent.count("-") == 3
+        and not traceparent.strip(_WRITTEN)
+        and traceparent[3:35] != _NO_TRACE
+        and traceparent[36:52] != _NO_SPAN
+    )
 
 
 def _kept(tracestate: str | None) -> str | None:

@@ -109,7 +109,7 @@ class Asking:
         )
         parent = given.getall("traceparent", None)
         state = ",".join(given.getall("tracestate", ())) if parent and "tracestate" in given else None
-        traceparent, tracestate, _ = trace.continued_or_new(
+        traceparent, tracestate = trace.continued_or_new(
             ",".join(parent) if parent else None, state, noise.trace()
         )
         pairs.append(("traceparent", traceparent))

@@ -1,11 +1,10 @@
-"""What llhttp says of a message while it reads it: the fields of its head, and the pieces of a body in chunks."""
+"""What llhttp says of a message while it reads it; the fields of a head that it has passed, and bodies in chunks."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 import httptools
-from multidict import CIMultiDict, CIMultiDictProxy
 
-from middleware.exchange import Headers
+from middleware.exchange import Headers, Pairs
 
 OVERHEAD: Final = 8 << 10  # bytes of a body in chunks that are none of the body's: extensions, trailers
 FRAMING: Final = 8  # further ones for each byte of it: chunks may be as small as that
@@ -13,24 +12,21 @@ END: Final = b"\r\n\r\n"  # of a head
 
 
 class Fields:
-    """What llhttp calls. Headers behind the head's end are trailers, and dropped."""
+    """What llhttp calls: how far it has come. What it is silent of, it need not look for: trailers are dropped so."""
 
-    __slots__ = ("complete", "excess", "on_body", "over", "pairs", "pieces", "spent", "url")
+    __slots__ = ("complete", "excess", "on_body", "over", "pieces", "spent")
+
+    on_url: ClassVar[None] = None
+    on_status: ClassVar[None] = None
+    on_header: ClassVar[None] = None
+    on_chunk_header: ClassVar[None] = None
+    on_chunk_complete: ClassVar[None] = None
 
     def __init__(self) -> None:
         self.complete = self.over = self.excess = False
-        self.url = b""
-        self.pairs: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append
         self.spent = 0  # of OVERHEAD
-
-    def on_url(self, piece: bytes) -> None:
-        self.url += piece
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.complete:
-            self.pairs.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -40,17 +36,6 @@ class Fields:
 
     def on_message_begin(self) -> None:
         self.excess = self.over
-
-    def headers(self) -> Headers:
-        """Bytes that are no UTF-8 are carried as lone surrogates."""
-        return CIMultiDictProxy(
-            CIMultiDict(
-                [
-                    (name.decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t"))
-                    for name, value in self.pairs
-                ]
-            )
-        )
 
     def unchunked(
         self, parser: "httptools.HttpRequestParser | httptools.HttpResponseParser", data: bytes
@@ -71,6 +56,20 @@ class Fields:
         if self.spent > OVERHEAD and not self.excess:
             raise ValueError("chunks with hardly a body")
         return body
+
+
+def fields(head: bytes) -> tuple[str, Pairs]:
+    """The first line of a head that llhttp has passed, and its fields.
+
+    So there is one reading: CRLF ends a line, and nothing else does; the first colon ends a name. Bytes that are no
+    UTF-8 are carried as lone surrogates.
+    """
+    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    pairs = []
+    for line in lines[1:-2]:
+        name, _, value = line.partition(":")
+        pairs.append((name, value.strip(" \t")))
+    return lines[0], pairs
 
 
 def kept(headers: Headers, modern: bool) -> bool:

@@ -3,11 +3,12 @@
 from typing import Final, Literal
 
 import httptools
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
 from policies import framing, outcome
 from policies.refusal import Refusal
-from sidecar.fields import END, Fields, kept
+from sidecar.fields import END, Fields, fields, kept
 
 Kind = Literal["none", "length", "chunked"]
 TARGET: Final = 16 << 10  # bytes of a request's target
@@ -15,8 +16,8 @@ FIELD: Final = 32 << 10  # bytes of one name, and of one value
 FIELDS: Final = 128
 BYTES: Final = 256 << 10  # of a whole head
 LINE: Final = b"\r\n"
-MODERN: Final = b" HTTP/1.1"
-OLD: Final = b" HTTP/1.0"
+BESIDE: Final = 64  # bytes of a request line beside its target, at most
+VERSIONS: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
 # Of which two would be read by some servers and one by others (RFC 9110, §5.3).
 SINGLE: Final = (
     *("content-length", "content-location", "content-range", "content-type", "etag", "host", "max-forwards"),
@@ -63,42 +64,48 @@ class Head:
         else:
             end = data.find(END)
         size = before + len(data) if end < 0 else end + 4
+        piece = data if end < 0 else data[: size - before]
         try:
-            self.parser.feed_data(data if end < 0 else data[: size - before])
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             pass  # what it asks for, somebody else decides
         except httptools.HttpParserError:
             if not self.fields.complete or end < 0:
                 raise refusal("bad_request") from None
-        if size > TARGET:
-            self._measure(size)
         if end < 0:
             if not before:
                 seen += data
+            if size > TARGET:
+                self._measure(seen)
             return None
-        self._complete(bytes(seen[:size]) if before else data[:size])
+        self._complete(bytes(seen[:size]) if before else piece)
         return data[size - before :]
 
-    def _measure(self, size: int) -> None:
-        """Look for what is too long, the target first."""
-        fields = self.fields
-        if len(fields.url) > TARGET:
+    def _measure(self, seen: bytearray) -> None:
+        """Whether what has come is too long already."""
+        if seen.find(LINE, 0, TARGET + BESIDE) < 0:
             raise refusal("uri_too_long")
-        if size > BYTES or any(len(name) > FIELD or len(value) > FIELD for name, value in fields.pairs):
+        if len(seen) > BYTES:
             raise refusal("headers_too_large")
 
-    def _complete(self, seen: bytes) -> None:
-        fields = self.fields
-        line = seen.find(LINE) - len(MODERN)
-        self.modern = modern = seen.startswith(MODERN, line)
-        if not fields.complete or not (modern or seen.startswith(OLD, line)):
+    def _complete(self, head: bytes) -> None:
+        if not self.fields.complete:
             raise refusal("bad_request")
-        if len(fields.pairs) > FIELDS:
+        line, pairs = fields(head)
+        said = line.split(" ")
+        if len(said) != 3 or said[2] not in VERSIONS:
+            raise refusal("bad_request")
+        self.method, self.target, version = said
+        self.modern = modern = VERSIONS[version]
+        if len(head) > TARGET:
+            if len(self.target) > TARGET:
+                raise refusal("uri_too_long")
+            if len(head) > BYTES or any(len(name) > FIELD or len(value) > FIELD for name, value in pairs):
+                raise refusal("headers_too_large")
+        if len(pairs) > FIELDS:
             raise refusal("headers_too_large")
-        self.method = self.parser.get_method().decode("ascii")
-        self.target = fields.url.decode("utf-8", "surrogateescape")
-        self.headers = headers = fields.headers()
-        if len({name.lower() for name, _ in fields.pairs}) < len(fields.pairs) and any(
+        self.headers = headers = CIMultiDictProxy(CIMultiDict(pairs))
+        if len({name.lower() for name, _ in pairs}) < len(pairs) and any(
             len(headers.getall(name, ())) > 1 for name in SINGLE
         ):
             raise refusal("bad_request")

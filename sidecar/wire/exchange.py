@@ -184,7 +184,6 @@ class Exchange:
         self._arriving = Arriving(self, watch)
         self._answer(Reply(head.status, head.headers, self._arriving, self.close))
         self._call, head.headers = ASKED, NO_HEADERS  # a stream may be open for long
-        head.fields.pairs.clear()
 
     def _answer(self, reply: Reply) -> None:
         waiter, self._waiter = self._waiter, None

@@ -3,9 +3,10 @@
 from typing import Final, Literal
 
 import httptools
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
-from sidecar.fields import END, Fields, kept
+from sidecar.fields import END, Fields, fields, kept
 from sidecar.wire.faults import Malformed
 
 Kind = Literal["none", "length", "chunked", "eof"]
@@ -47,8 +48,9 @@ class Head:
         size = len(seen) if end < 0 else end + 4
         if self._read + size > BYTES:
             raise Malformed(f"a head of more than {BYTES} bytes")
+        piece = data if end < 0 else data[: size - before]
         try:
-            self.parser.feed_data(data if end < 0 else data[: size - before])
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             pass  # 101, which is judged like any other
         except httptools.HttpParserError as error:
@@ -58,40 +60,41 @@ class Head:
             self._seen = seen
             return None
         rest = data[size - before :]
-        if self._complete(seen):
+        if self._complete(seen[:size] if before else piece):
             return rest
         self._read += size
         return self.begin(rest) if rest else None
 
-    def _complete(self, seen: bytes) -> bool:
+    def _complete(self, head: bytes) -> bool:
         """Whether this head is the one that counts."""
-        fields = self.fields
-        if not fields.complete or not seen.startswith(VERSIONS):
+        if not self.fields.complete or not head.startswith(VERSIONS):
             raise Malformed("no HTTP/1.1")
-        if len(fields.pairs) > FIELDS:
+        _, pairs = fields(head)
+        if len(pairs) > FIELDS:
             raise Malformed(f"more than {FIELDS} headers")
         status = self.parser.get_status_code()
+        headers = CIMultiDictProxy(CIMultiDict(pairs))
         if status < 200:
-            return self._early(status)
-        self.headers = headers = fields.headers()
-        self._frame(status, headers, seen.startswith(MODERN))
+            return self._early(status, headers)
+        self.headers = headers
+        self._frame(status, headers, head.startswith(MODERN))
         self.status = status
         return True
 
-    def _early(self, status: int) -> bool:
+    def _early(self, status: int, headers: Headers) -> bool:
         """An interim answer, behind which another head comes; or a 101."""
         if status < 100:
             raise Malformed(f"status {status:03}")
         self._interim += 1
         if status == 101:
-            return self._switched()
+            return self._switched(headers)
         if self._interim > INTERIM:
             raise Malformed(f"more than {INTERIM} interim answers")
         self.fields, self._seen = Fields(), b""
         self.parser = httptools.HttpResponseParser(self.fields)
         return False
 
-    def _switched(self) -> bool:
+    def _switched(self, headers: Headers) -> bool:
         """A 101 has come."""
         raise Malformed("101 that nobody asked for")
 

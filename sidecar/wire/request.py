@@ -1,5 +1,6 @@
 """One request as bytes: a head whose framing is ours alone, and the body behind it in the same piece."""
 
+from functools import lru_cache
 from typing import Final
 
 from middleware.exchange import Headers
@@ -13,6 +14,7 @@ OURS: Final = frozenset(
     }
 )
 LINE: Final = "\r\n"
+LONGEST_NAMES: Final = 2048  # of all of them together, for what they come to to be remembered
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
 
@@ -22,19 +24,28 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
     fields = list(map(": ".join, headers.items()))
-    if not OURS.isdisjoint(map(str.lower, headers.keys())):  # seldom: the policies leave none
+    spelled = "\n".join(headers.keys())
+    ours, hosted = (_told if len(spelled) <= LONGEST_NAMES else _told.__wrapped__)(spelled)
+    if ours:  # seldom: the policies leave none
         fields = [": ".join(field) for field in headers.items() if field[0].lower() not in OURS]
-    if "host" not in headers:
+    if not hosted:
         fields.insert(0, f"Host: {authority}")
-    said = f"{method}{path}{''.join(fields)}"
-    if "\n" not in said and "\r" not in said and "\0" not in said and " " not in path:
-        text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
+    text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
+    lines = len(fields) + (3 if framing else 2)
+    if text.count("\n") == lines == text.count("\r") and "\0" not in text and " " not in path:
         try:
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:  # a lone surrogate that stands for no byte
             pass
     detail = "The path or a header holds a character that HTTP forbids."
     raise Refusal(400, "bad_request", detail=detail, sent="none")
+
+
+@lru_cache(512)
+def _told(spelled: str) -> tuple[bool, bool]:
+    """Whether one of these names (a line each) is ours to tell, and whether `Host` is among them."""
+    names = spelled.lower().split("\n")
+    return not OURS.isdisjoint(names), "host" in names
 
 
 def length(method: str, size: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from middleware.exchange import Call, Near, Reply
+from middleware.exchange import Call, Headers, Near, Reply
 from middleware.watch import Watch
 from policies.agent import FRONTEND
 from policies.outcome import Ending
@@ -28,8 +28,7 @@ class Upgraded(Reading):
 
     __slots__ = ()
 
-    def _switched(self) -> bool:
-        headers = self.fields.headers()
+    def _switched(self, headers: Headers) -> bool:
         agreed = [value.strip().lower() for value in ",".join(headers.getall("Upgrade", ())).split(",")]
         if agreed != [PROTOCOL]:
             raise Malformed("101 to another protocol than was asked for")

@@ -1,5 +1,6 @@
 """Whose word is taken for who the user is, and what of it is well-formed."""
 
+import re
 from ipaddress import ip_network
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from policies.identity import (
     egress_key,
     is_email,
     is_token,
+    is_uuid,
     named,
     request_id,
     same_key,
@@ -280,6 +282,15 @@ def test_an_opaque_token_is_a_token(value: str) -> None:
     assert is_token(value)
 
 
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.text(st.characters(max_codepoint=0x2FF))
+    | st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F))
+)
+def test_a_token_is_visible_ascii_and_no_list(value: str) -> None:
+    assert is_token(value) == bool(re.fullmatch(r"[\x21-\x2b\x2d-\x7e]+", value))
+
+
 @pytest.mark.parametrize("believes", [True, False])
 def test_two_authorization_headers_are_refused_at_the_front(believes: bool) -> None:
     """H08"""
@@ -403,6 +414,13 @@ def test_an_agent_gets_the_callers_id_where_that_is_a_uuid() -> None:
     given_id = "0F8FAD5B-D9CB-469F-A165-70867728950E"
     assert agent_request_id(given_id, FRESH) == given_id
     assert UUID(given_id)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.uuids().map(str) | st.text(st.sampled_from("0aA-g\u0660"), min_size=35, max_size=37))
+def test_a_uuid_is_known_without_a_pattern_and_nothing_else(value: str) -> None:
+    pattern = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+    assert is_uuid(value) == bool(re.fullmatch(pattern, value))
 
 
 # --- a bearer, where that says who calls --------------------------------------------------------------------
