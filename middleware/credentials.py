@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from middleware.closing import or_closed
 from middleware.exchange import Body, Call, Handler, Middleware, Reply
@@ -11,9 +11,9 @@ from policies import credentials as policy
 from policies.agent import Agent
 from policies.refusal import Refusal
 
-AUTHORIZATION: Final = "Authorization"
-USER_TOKEN: Final = "x-forwarded-access-token"
-USER_EMAIL: Final = "x-app-user-email"
+AUTHORIZATION: Final[str] = istr("Authorization")
+USER_TOKEN: Final[str] = istr("x-forwarded-access-token")
+USER_EMAIL: Final[str] = istr("x-app-user-email")
 SENT: Final[dict[tuple[bool, bool], tuple[str, ...]]] = {  # names, by whether there is a token and an e-mail
     (False, False): (),
     (True, False): (USER_TOKEN,),

@@ -12,6 +12,7 @@ from policies import hints
 from policies import retry as policy
 from policies.agent import Agent
 from policies.answers import is_json
+from policies.names import CONTENT_TYPE
 from policies.refusal import Refusal
 
 
@@ -81,7 +82,7 @@ def retry(
                 failure = refusal
             else:
                 status, headers, _, _ = reply
-                if status < 300 or is_json(headers.get("Content-Type", "")):
+                if status < 300 or is_json(headers.get(CONTENT_TYPE, "")):
                     known.answered(headers, clock())
                     return reply
                 if resent or not budget or not _not_run(call, reply, known, began, clock()):

@@ -16,6 +16,7 @@ from policies.answers import is_json
 from policies.collection import Collected
 from policies.decoding import decoded, is_plain
 from policies.json_exact import dumps, loads
+from policies.names import CONTENT_ENCODING, CONTENT_TYPE
 from policies.refusal import Refusal
 from policies.signatures import streaming_refused
 from policies.synthesis import says_nothing, told
@@ -68,7 +69,7 @@ def _refused_to_stream(reply: Reply) -> bool:
 
 async def _as_wanted(call: Call, reply: Reply) -> Reply:
     """The answer as a stream or whole, as the caller wanted it, with a header that says how that came about."""
-    coding = reply.headers.get("Content-Encoding", "")
+    coding = reply.headers.get(CONTENT_ENCODING, "")
     match reply.body:
         case Body() as body if call.wants_stream and reply.status == 200 and _is_json(reply):
             stream = synthesized(_read(decoded(body.raw, coding)), call.request_id)
@@ -134,7 +135,7 @@ def _unreadable(why: str) -> Refusal:
 
 
 def _is_json(reply: Reply) -> bool:
-    return is_json(reply.headers.get("Content-Type", ""))
+    return is_json(reply.headers.get(CONTENT_TYPE, ""))
 
 
 def _with(headers: Headers, mode: str, *pairs: tuple[str, str]) -> Headers:

@@ -9,6 +9,8 @@ from multidict import CIMultiDictProxy
 
 from policies import framing
 from policies import header_table as table
+from policies.names import CONNECTION, UPGRADE
+from policies.names import VIA as PASSED
 from policies.paths import location
 from policies.refusal import Refusal
 
@@ -63,7 +65,7 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     Not among them: x-request-id, traceparent and tracestate, which the edge tells anew, and authorization and
     the user's headers, which `credentials` writes. Refusal: 400 `bad_request`, 508 `loop_detected`.
     """
-    named = _nominated(headers) if "connection" in headers else _NONE
+    named = _nominated(headers) if CONNECTION in headers else _NONE
     spelled = "\n".join(headers.keys())
     names = (
         _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
@@ -72,7 +74,7 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     if named:
         kept = [pair for pair in kept if pair[0].lower() not in named]
     _sound(kept)
-    kept += (IDENTITY_CODING, (("via", _via(headers)) if "via" in headers else VIA))
+    kept += (IDENTITY_CODING, (("via", _via(headers)) if PASSED in headers else VIA))
     return kept
 
 
@@ -97,7 +99,7 @@ def relayed(headers: Headers) -> Pairs:
     ]
     _sound(kept)
     kept.append(("via", _via(headers)))
-    if "upgrade" in headers and handshake(headers):
+    if UPGRADE in headers and handshake(headers):
         kept += HANDSHAKE
     return kept
 
@@ -122,7 +124,7 @@ def answer(headers: Headers, agent_url: str = "", target: str = "") -> Pairs:
         text = "".join([value for _, value in kept])
         if text.isascii() and text.isprintable():
             return kept
-    named = _listed(headers.getall("connection")) if "connection" in headers else _NONE
+    named = _listed(headers.getall("connection")) if CONNECTION in headers else _NONE
     kept = []
     for name, value in headers.items():
         low = name.lower()
@@ -162,7 +164,7 @@ def _with(extra: tuple[str, ...]) -> frozenset[str]:
 
 def _nominated(headers: Headers) -> frozenset[str]:
     """What `Connection` names: it goes no further. A header that the table rules cannot be named away."""
-    if "connection" not in headers:
+    if CONNECTION not in headers:
         return _NONE
     values = headers.getall("connection")
     if len(values) == 1 and values[0].lower() in _USUAL:
@@ -182,7 +184,7 @@ def _listed(values: Iterable[str]) -> frozenset[str]:
 
 def _via(headers: Headers) -> str:
     """Our mark, once for each sidecar that the request has passed, and once more."""
-    if "via" not in headers:
+    if PASSED not in headers:
         return PSEUDONYM
     passed = sum(value.count(PSEUDONYM) for value in headers.getall("via"))
     if passed >= table.LONGEST_CHAIN:

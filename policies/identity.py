@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from policies.agent import Caller, Door
+from policies.digits import is_hex
 from policies.discovery import is_loopback
 from policies.header_table import IDENTITY
 from policies.headers import Headers, plain
@@ -32,7 +33,6 @@ _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.
 _NAME: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,252}[\x21-\x7e])?")
 _KEYED: Final = re.compile(r"/~([0-9a-f]{32})(?=/|\Z)")
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_DIGITS: Final = "0123456789abcdefABCDEF-"  # of a UUID
 
 
 class Belief(NamedTuple):
@@ -279,6 +279,5 @@ def is_uuid(value: str) -> bool:
         and value[13] == "-"
         and value[18] == "-"
         and value[23] == "-"
-        and value.count("-") == 4
-        and not value.strip(_DIGITS)
+        and is_hex(value.replace("-", ""), 16)
     )

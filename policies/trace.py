@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
+from policies.digits import is_hex
+
 LONGEST_STATE: Final = 512  # bytes of tracestate that have to be passed on; more is dropped
 
 _PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_WRITTEN: Final = "0123456789abcdef-"
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
@@ -46,10 +47,10 @@ def usual(traceparent: str) -> bool:
         and traceparent.startswith("00-")
         and traceparent[35] == "-"
         and traceparent[52] == "-"
-        and traceparent.count("-") == 3
-        and not traceparent.strip(_WRITTEN)
+        and is_hex(traceparent[3:35] + traceparent[36:52] + traceparent[53:], 25)
         and traceparent[3:35] != _NO_TRACE
         and traceparent[36:52] != _NO_SPAN
+        and traceparent.lower() == traceparent
     )
 
 

@@ -182,7 +182,7 @@ class Answer:
             framing += "Connection: close\r\n"
         elif not request.modern:
             framing += "Connection: keep-alive\r\n"
-        fields = "\r\n".join(map(": ".join, pairs))
+        fields = "\r\n".join([f"{name}: {value}" for name, value in pairs])
         dated = f"Date: {date()}\r\n" if self._dated else ""
         return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 

@@ -10,6 +10,7 @@ from policies import body, identity, jsonrpc, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
 from policies.answers import is_json
+from policies.names import ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, REQUEST_ID, TRACEPARENT, TRACESTATE
 from policies.paths import JSONRPC, Route
 from policies.refusal import Refusal
 from sidecar import noise
@@ -25,7 +26,7 @@ SMALL: Final = 4096  # bytes of a JSON-RPC call that asks for a card
 def small(request: Request) -> bool:
     """Whether a relay's body is so small that it may be read, and JSON."""
     known = request.content_length
-    return bool(known and known <= SMALL and is_json(request.headers.get("Content-Type", "")))
+    return bool(known and known <= SMALL and is_json(request.headers.get(CONTENT_TYPE, "")))
 
 
 class Uploading:
@@ -66,7 +67,7 @@ class Asking:
                 name = value["agent"]
                 raw = body.without(raw or b"", "agent")
                 value = {key: part for key, part in value.items() if key != "agent"}
-            wants = body.wants_stream(value, request.headers.get("Accept"), default=None)
+            wants = body.wants_stream(value, request.headers.get(ACCEPT), default=None)
             payload = Body(raw, value=value)
         elif dialect == JSONRPC:  # whatever is wrong with it, is told in its own words
             raw, agent = raw or b"", await self.agent(name, caller)
@@ -107,22 +108,22 @@ class Asking:
         pairs = (
             header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
         )
-        parent = given.getall("traceparent", None)
-        state = ",".join(given.getall("tracestate", ())) if parent and "tracestate" in given else None
+        parent = given.getall(TRACEPARENT, None)
+        state = ",".join(given.getall(TRACESTATE, ())) if parent and TRACESTATE in given else None
         traceparent, tracestate = trace.continued_or_new(
             ",".join(parent) if parent else None, state, noise.trace()
         )
-        pairs.append(("traceparent", traceparent))
+        pairs.append((TRACEPARENT, traceparent))
         if tracestate:
-            pairs.append(("tracestate", tracestate))
-        pairs.append(("x-request-id", identity.agent_request_id(request_id, "") or noise.uuid()))
+            pairs.append((TRACESTATE, tracestate))
+        pairs.append((REQUEST_ID, identity.agent_request_id(request_id, "") or noise.uuid()))
         return CIMultiDictProxy(CIMultiDict(pairs))
 
     def at_once(self, request: Request) -> bytes | None:
         """The whole body of a chat where it has come with its head, as nearly every one does; else None."""
         if not request.body_exists:
             return b""
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if request.headers.get(CONTENT_ENCODING, "identity").lower() != "identity":
             raise Refusal(415, "unsupported_media_type", detail="A chat's body must not be compressed.")
         if (request.content_length or 0) > self.max_body:
             raise self.too_large()

@@ -5,9 +5,11 @@ from typing import ClassVar, Final
 import httptools
 
 from middleware.exchange import Headers, Pairs
+from policies.names import CONNECTION
 
 OVERHEAD: Final = 8 << 10  # bytes of a body in chunks that are none of the body's: extensions, trailers
 FRAMING: Final = 8  # further ones for each byte of it: chunks may be as small as that
+BLANK: Final = " \t"
 END: Final = b"\r\n\r\n"  # of a head
 
 
@@ -67,14 +69,17 @@ def fields(head: bytes) -> tuple[str, Pairs]:
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     pairs = []
     for line in lines[1:-2]:
-        name, _, value = line.partition(":")
-        pairs.append((name, value.strip(" \t")))
+        colon = line.find(":")
+        value = line[colon + 2 :]
+        if not value or line[colon + 1] != " " or value[0] in BLANK or value[-1] in BLANK:
+            value = line[colon + 1 :].strip(BLANK)  # seldom: nearly everybody writes one space, and no other
+        pairs.append((line[:colon], value))
     return lines[0], pairs
 
 
 def kept(headers: Headers, modern: bool) -> bool:
     """Whether whoever sent this head, of HTTP/1.1 if `modern`, keeps the connection open."""
-    if "Connection" not in headers:
+    if CONNECTION not in headers:
         return modern
-    tokens = {token.strip() for token in ",".join(headers.getall("Connection")).lower().split(",")}
+    tokens = {token.strip() for token in ",".join(headers.getall(CONNECTION)).lower().split(",")}
     return "close" not in tokens and (modern or "keep-alive" in tokens)

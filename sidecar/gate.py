@@ -10,6 +10,7 @@ import orjson
 from middleware.exchange import Pairs
 from policies import access, errors, identity, paths
 from policies.agent import FRONTEND, Caller, Door
+from policies.names import CONTENT_TYPE, EXPECT, HOST, ORIGIN, REQUEST_ID, SEC_FETCH_SITE
 from policies.paths import Route
 from policies.refusal import Refusal
 from policies.secret import Secret
@@ -23,7 +24,7 @@ from sidecar.telemetry import Telemetry
 from sidecar.whole import Page
 
 # The headers on which it depends what a request may come for; and how long a path may be to be remembered.
-DECIDING: Final = ("host", "origin", "sec-fetch-site", "content-type")
+DECIDING: Final = (HOST, ORIGIN, SEC_FETCH_SITE, CONTENT_TYPE)
 LONGEST: Final = 200
 JSON: Final = ("Content-Type", "application/json")
 JUDGED: Final = ("/api/agents",)  # paths at which a bearer says who calls
@@ -86,7 +87,7 @@ class Doorkeeper:
         errand = decide(method, raw, request.body_exists, tuple(map(headers.get, DECIDING)))
         page, route, keyed, why, edge, judged = errand
         template = route.template
-        given = headers.get("x-request-id")
+        given = headers.get(REQUEST_ID)
         request_id = edge.unique((identity.request_id(given) if given else None) or uuid())
         try:
             if method == "OPTIONS" and edge is not self.app:
@@ -95,7 +96,7 @@ class Doorkeeper:
                     return await self.whole(request, 204, b"", request_id, pairs)
             if why is not None:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
-            if "Expect" in headers:
+            if EXPECT in headers:
                 expected(request)
             caller, removed = identity.caller(headers, self.door, self.believe(request.remote, keyed))
             if self.player is not None:

@@ -8,6 +8,7 @@ from middleware.dialects.told import Refused
 from middleware.exchange import Body, Call, Pairs, Reply, Stream, Tunnel
 from policies import answers, outcome
 from policies import headers as header_policy
+from policies.names import CONTENT_LENGTH, CONTENT_TYPE
 from policies.outcome import Ending
 from policies.refusal import Refusal
 from sidecar.answer import Answer
@@ -34,7 +35,7 @@ class Telling:
                 if reply.status == 101 and isinstance(body, Tunnel):
                     ending = await self.joined(answer, call, reply, body, record)
                 else:
-                    if answers.is_sse(reply.headers.get("Content-Type", "")):
+                    if answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
                         record.streaming = True
                     ending = await self.pumped(answer, call, reply, body)
             elif answer.early:
@@ -88,7 +89,7 @@ class Telling:
             if call.wants_stream is None and not (isinstance(stream, Arriving) and stream.at_hand):
                 answer.open()  # a relay's head is told at once, however long its body may be in coming
             await stream.pump(answer)
-            if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get("Content-Type", "")):
+            if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
                 failed = Refusal(502, "truncated")
         except Refusal as refusal:
             failed = refusal
@@ -135,7 +136,7 @@ def told(call: Call, reply: Reply) -> Pairs:
 
 def length(call: Call, reply: Reply) -> int | None:
     """How long a relay's answer will be, where its agent said so."""
-    said = reply.headers.get("Content-Length", "") if call.wants_stream is None else ""
+    said = reply.headers.get(CONTENT_LENGTH, "") if call.wants_stream is None else ""
     return int(said) if said.isdecimal() and len(said) < 19 else None
 
 

@@ -12,6 +12,7 @@ from middleware.exchange import Body, Call, Handler, Reply, Stream
 from middleware.sse import readable_by_hook
 from middleware.streams import Insisting, Reframed
 from policies import answers
+from policies.names import CONTENT_TYPE
 from policies.refusal import Refusal
 
 TERMINAL = (b"[DONE]",)
@@ -26,7 +27,7 @@ def chat(errors: str | None = None) -> Dialect:
         if call.wants_stream is None:
             return reply
         status, headers, body, _ = reply
-        kind = headers.get("Content-Type", "")
+        kind = headers.get(CONTENT_TYPE, "")
         if refusal := answers.refused(call.agent, status, kind):
             if errors == "passthrough" and status >= 400:
                 return reply

@@ -13,6 +13,7 @@ from middleware.exchange import Body, Call, Handler, Reply
 from middleware.shape import shape
 from policies import answers
 from policies.body import with_stream
+from policies.names import CONTENT_TYPE
 
 TERMINAL = (b"[DONE]", b"response.completed", b"response.failed", b"response.incomplete", b"finish_reason")
 
@@ -24,7 +25,7 @@ def responses(errors: str | None = None) -> Dialect:
         reply = await forward(call)
         if call.wants_stream is None:
             return reply
-        if refusal := answers.login_page(call.agent, reply.status, reply.headers.get("Content-Type", "")):
+        if refusal := answers.login_page(call.agent, reply.status, reply.headers.get(CONTENT_TYPE, "")):
             await reply.close(refusal.code)
             raise refusal
         return reply

@@ -7,6 +7,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
 from policies import framing, outcome
+from policies.names import CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE
 from policies.refusal import Refusal
 from sidecar.fields import END, Fields, fields, kept
 
@@ -109,14 +110,14 @@ class Head:
             len(headers.getall(name, ())) > 1 for name in SINGLE
         ):
             raise refusal("bad_request")
-        if modern and "Host" not in headers:
+        if modern and HOST not in headers:
             raise refusal("bad_request")
         self._frame(headers, modern)
 
     def _frame(self, headers: Headers, modern: bool) -> None:
         """Decide what follows: one reading, or none."""
-        coding, length = headers.get("Transfer-Encoding"), headers.get("Content-Length")
-        self.kept = kept(headers, modern) and ("Upgrade" not in headers or framing.known(headers["Upgrade"]))
+        coding, length = headers.get(TRANSFER_ENCODING), headers.get(CONTENT_LENGTH)
+        self.kept = kept(headers, modern) and (UPGRADE not in headers or framing.known(headers[UPGRADE]))
         if coding is not None:
             if length is not None or not framing.clear(coding, modern=modern):
                 raise refusal("bad_request")

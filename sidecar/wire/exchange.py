@@ -8,6 +8,7 @@ from middleware.exchange import EMPTY, NO_HEADERS, Body, Call, Reply, Upload
 from middleware.watch import OPAQUE, Frames, Watch
 from policies import answers
 from policies.agent import FRONTEND, Agent, Caller
+from policies.names import CONTENT_TYPE
 from policies.outcome import Ending
 from policies.refusal import Sent
 from sidecar.sweep import Sweep
@@ -166,7 +167,7 @@ class Exchange:
         """The head is complete: either the whole answer is waited for now, or the reply is there."""
         call, head, setting = self._call, self._reading, self._setting
         judged = call.wants_stream is not None
-        events = answers.is_sse(head.headers.get("Content-Type", ""))
+        events = answers.is_sse(head.headers.get(CONTENT_TYPE, ""))
         if judged and not events:
             if head.length > setting.whole:
                 raise Fault("agent_too_large")

@@ -6,6 +6,7 @@ import httptools
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
+from policies.names import CONTENT_LENGTH, TRANSFER_ENCODING
 from sidecar.fields import END, Fields, fields, kept
 from sidecar.wire.faults import Malformed
 
@@ -100,12 +101,12 @@ class Head:
 
     def _frame(self, status: int, headers: Headers, modern: bool) -> None:
         """Decide what follows. Two Content-Length headers, or one beside a coding, llhttp has refused."""
-        coded = "Transfer-Encoding" in headers
+        coded = TRANSFER_ENCODING in headers
         if coded:
-            codings = headers.getall("Transfer-Encoding")
+            codings = headers.getall(TRANSFER_ENCODING)
             if len(codings) > 1 or codings[0].lower() != "chunked" or not modern:
                 raise Malformed("a transfer coding that is not exactly `chunked`")
-        length = headers.get("Content-Length")
+        length = headers.get(CONTENT_LENGTH)
         if self.method == "HEAD" or status in BODILESS:
             pass
         elif coded:

@@ -23,16 +23,16 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    fields = list(map(": ".join, headers.items()))
+    fields = [f"{name}: {value}" for name, value in headers.items()]
     spelled = "\n".join(headers.keys())
     ours, hosted = (_told if len(spelled) <= LONGEST_NAMES else _told.__wrapped__)(spelled)
     if ours:  # seldom: the policies leave none
         fields = [": ".join(field) for field in headers.items() if field[0].lower() not in OURS]
     if not hosted:
         fields.insert(0, f"Host: {authority}")
-    text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
-    lines = len(fields) + (3 if framing else 2)
-    if text.count("\n") == lines == text.count("\r") and "\0" not in text and " " not in path:
+    said = f"{method}{path}{''.join(fields)}"
+    if "\n" not in said and "\r" not in said and "\0" not in said and " " not in path:
+        text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
         try:
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:  # a lone surrogate that stands for no byte
