@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from middleware.closing import or_closed
-from middleware.exchange import Body, Call, Handler, Middleware, Reply
+from middleware.exchange import Body, Call, Handler, Middleware, Reply, as_call
 from middleware.observe import Recorder
 from policies import credentials as policy
 from policies.agent import Agent
@@ -67,7 +67,9 @@ def credentials(tokens: TokenSource, recorder: Recorder) -> Middleware:
             headers[USER_EMAIL] = email
         if bearer:
             headers[AUTHORIZATION] = bearer
-        return call.bearing(CIMultiDictProxy(headers))
+        agent, caller, dialect, method, target, _, body, wants_stream, request_id = call
+        with_them = CIMultiDictProxy(headers)
+        return as_call((agent, caller, dialect, method, target, with_them, body, wants_stream, request_id))
 
     async def again(call: Call, reply: Reply, bearer: str, forward: Handler) -> Reply:
         """One refresh, and the call once more where it can be sent twice; else the answer stands."""

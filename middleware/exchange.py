@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from functools import partial
+from typing import Final, NamedTuple, Protocol, cast, runtime_checkable
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -15,6 +16,7 @@ from policies.outcome import Ending
 
 Headers = CIMultiDictProxy[str]
 Pairs = list[tuple[str, str]]
+Close = Callable[[Ending], Awaitable[None]]
 
 
 def headers(*pairs: tuple[str, str]) -> Headers:
@@ -112,11 +114,6 @@ class Call(NamedTuple):
     wants_stream: bool | None
     request_id: str
 
-    def bearing(self, headers: Headers) -> "Call":
-        """The same call with these headers; every call is told so once, and `_replace` takes twice the time."""
-        agent, caller, dialect, method, target, _, body, wants_stream, request_id = self
-        return Call(agent, caller, dialect, method, target, headers, body, wants_stream, request_id)
-
 
 async def nothing(_: Ending) -> None:
     """The close of a reply that holds nothing."""
@@ -128,8 +125,17 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: Body | Stream | Tunnel
-    close: Callable[[Ending], Awaitable[None]] = nothing
+    close: Close = nothing
 
+
+# The same from all values in a tuple, for what every call passes: a NamedTuple's own constructor is Python.
+as_call: Final = cast(
+    "Callable[[tuple[Agent, Caller, str, str, str, Headers, Body | Upload, bool | None, str]], Call]",
+    partial(tuple.__new__, Call),
+)
+as_reply: Final = cast(
+    "Callable[[tuple[int, Headers, Body | Stream | Tunnel, Close]], Reply]", partial(tuple.__new__, Reply)
+)
 
 Handler = Callable[[Call], Awaitable[Reply]]
 

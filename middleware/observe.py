@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Protocol
 
-from middleware.exchange import Call, Handler, Middleware, Reply, nothing
+from middleware.exchange import Call, Handler, Middleware, Reply, as_reply, nothing
 from policies.outcome import Ending
 from policies.refusal import Refusal, Sent
 
@@ -47,6 +47,6 @@ def observe(recorder: Recorder) -> Middleware:
             finally:
                 recorder.ended(call, reply, ending)
 
-        return Reply(reply.status, reply.headers, reply.body, close)
+        return as_reply((reply.status, reply.headers, reply.body, close))
 
     return middleware

@@ -3,10 +3,10 @@
 import time
 from typing import Any, Final
 
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, istr
 
 from middleware.closing import or_closed
-from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream
+from middleware.exchange import Body, Call, Handler, Headers, Middleware, Reply, Stream, as_reply
 from middleware.observe import Recorder
 from middleware.sse import DONE, frame
 from middleware.streams import ENDS, Told, Translated
@@ -21,7 +21,7 @@ from policies.refusal import Refusal
 from policies.signatures import streaming_refused
 from policies.synthesis import says_nothing, told
 
-MODE: Final = "x-sidecar-stream"
+MODE: Final[str] = istr("x-sidecar-stream")
 LARGEST: Final = 64 << 20  # bytes of a stream that is collected
 SSE: Final = ("Content-Type", "text/event-stream; charset=utf-8")
 JSON: Final = ("Content-Type", "application/json")
@@ -56,7 +56,7 @@ def streaming(recorder: Recorder) -> Middleware:
             reply = await forward(call._replace(wants_stream=False))
         status, headers, body, close = reply
         if isinstance(body, Body) and (not wanted or status != 200):
-            return Reply(status, _with(headers, "raw"), body, close)
+            return as_reply((status, _with(headers, "raw"), body, close))
         return await or_closed(reply, _as_wanted(call, reply))
 
     return middleware
@@ -75,7 +75,7 @@ async def _as_wanted(call: Call, reply: Reply) -> Reply:
             stream = synthesized(_read(decoded(body.raw, coding)), call.request_id)
             return reply._replace(headers=_with(reply.headers, "synthesized", SSE, *FREELY), body=stream)
         case Body():
-            return Reply(reply.status, _with(reply.headers, "raw"), reply.body, reply.close)
+            return as_reply((reply.status, _with(reply.headers, "raw"), reply.body, reply.close))
         case stream if not is_plain(coding):
             detail = "The agent compresses its event stream, although it was asked not to."
             raise Refusal(502, "agent_protocol_error", detail=detail)

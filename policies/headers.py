@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, istr
 
 from policies import framing
 from policies import header_table as table
@@ -18,9 +18,9 @@ Headers = CIMultiDictProxy[str]
 Pairs = list[tuple[str, str]]
 
 PSEUDONYM: Final = "1.1 agent-sidecar"  # our mark in `Via`
-VIA: Final = ("via", PSEUDONYM)
+VIA: Final = (PASSED, PSEUDONYM)
 HANDSHAKE: Final = (("connection", "Upgrade"), ("upgrade", "websocket"))
-IDENTITY_CODING: Final = ("accept-encoding", "identity")
+IDENTITY_CODING: Final = (istr("accept-encoding"), "identity")
 LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they come to to be remembered
 
 
@@ -74,7 +74,7 @@ def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
     if named:
         kept = [pair for pair in kept if pair[0].lower() not in named]
     _sound(kept)
-    kept += (IDENTITY_CODING, (("via", _via(headers)) if PASSED in headers else VIA))
+    kept += (IDENTITY_CODING, ((PASSED, _via(headers)) if PASSED in headers else VIA))
     return kept
 
 
@@ -83,7 +83,7 @@ def _passing(spelled: str, extra: tuple[str, ...]) -> tuple[str, ...]:
     """Which of these names (a line each) go along, each once. The same client sends the same again and again."""
     allowed, begin = _with(extra) if extra else _CHAT.exact, _CHAT.begin
     names = {name.lower(): name for name in spelled.split("\n")}
-    return tuple(name for low, name in names.items() if low in allowed or low.startswith(begin))
+    return tuple(istr(name) for low, name in names.items() if low in allowed or low.startswith(begin))
 
 
 def relayed(headers: Headers) -> Pairs:
@@ -154,7 +154,7 @@ def _told(spelled: str) -> tuple[str, ...] | None:
     names = {name.lower(): name for name in spelled.split("\n")}
     if names.keys() & {"connection", "location", "content-encoding"}:
         return None
-    return tuple(name for low, name in names.items() if low not in _NOT_ANSWERED)
+    return tuple(istr(name) for low, name in names.items() if low not in _NOT_ANSWERED)
 
 
 @lru_cache(256)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
 import orjson
+from multidict import istr
 
 from policies.agent import Caller, Door
 from policies.digits import is_hex
@@ -137,7 +138,7 @@ def _plainly(spelled: str) -> tuple[int, tuple[str, ...]]:
     if "_" in spelled or " " in spelled or "\t" in spelled:
         return ODD
     names = set(spelled.lower().split("\n"))
-    return len(names), tuple(name for name in IDENTITY if name in names)
+    return len(names), tuple(istr(name) for name in IDENTITY if name in names)
 
 
 def _examined(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[str, int]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from middleware.exchange import EMPTY, Body, Call, Headers
+from middleware.exchange import EMPTY, Body, Call, Headers, as_call
 from policies import body, identity, jsonrpc, trace
 from policies import headers as header_policy
 from policies.agent import Agent, Caller
@@ -84,17 +84,9 @@ class Asking:
         agent = known if known is not None and known.settled else await self.agent(name, caller)
         if wants is None and agent.kind == JSONRPC and type(payload) is Uploading and small(request):
             payload = Body(await self.raw(request))  # it may ask for a card, which has to lead through us
-        return Call(
-            agent,
-            caller,
-            dialect or "responses",
-            request.method,
-            target,
-            self.headers(request, agent, wants, request_id),
-            payload,
-            wants,
-            request_id,
-        )
+        headers = self.headers(request, agent, wants, request_id)
+        spoken = dialect or "responses"
+        return as_call((agent, caller, spoken, request.method, target, headers, payload, wants, request_id))
 
     async def agent(self, name: str | None, caller: Caller) -> Agent:
         """The agent that is meant, settled; where nobody knows one, what `access` refuses."""

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 import httptools
 
 from middleware.exchange import Headers, Pairs
-from policies.names import CONNECTION
+from policies.names import CONNECTION, USUAL
 
 OVERHEAD: Final = 8 << 10  # bytes of a body in chunks that are none of the body's: extensions, trailers
 FRAMING: Final = 8  # further ones for each byte of it: chunks may be as small as that
@@ -73,7 +73,8 @@ def fields(head: bytes) -> tuple[str, Pairs]:
         value = line[colon + 2 :]
         if not value or line[colon + 1] != " " or value[0] in BLANK or value[-1] in BLANK:
             value = line[colon + 1 :].strip(BLANK)  # seldom: nearly everybody writes one space, and no other
-        pairs.append((line[:colon], value))
+        name = line[:colon]
+        pairs.append((USUAL.get(name, name), value))
     return lines[0], pairs
 
 

@@ -123,7 +123,7 @@ def _without_origin(call: Call) -> Call:
         return call
     headers = call.headers.copy()
     headers.popall(ORIGIN)
-    return call.bearing(CIMultiDictProxy(headers))
+    return call._replace(headers=CIMultiDictProxy(headers))
 
 
 def _event(address: str, frame: bytes) -> bytes:

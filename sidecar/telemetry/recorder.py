@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
+from multidict import istr
+
 from middleware.exchange import Body, Call, Reply
 from policies import outcome
 from policies.agent import Agent
@@ -20,7 +22,7 @@ from sidecar.telemetry.settled import LOUD, Settled
 from sidecar.telemetry.tap import Tap
 
 TOGETHER: Final = 64  # calls that have ended are settled at once
-MODE: Final = "x-sidecar-stream"  # the header in which an answer to a chat says how it came about
+MODE: Final[str] = istr("x-sidecar-stream")  # the header in which an answer to a chat says how it came about
 
 
 class Known(Protocol):

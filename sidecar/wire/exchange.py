@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from middleware.exchange import EMPTY, NO_HEADERS, Body, Call, Reply, Upload
+from middleware.exchange import EMPTY, NO_HEADERS, Body, Call, Reply, Upload, as_reply, nothing
 from middleware.watch import OPAQUE, Frames, Watch
 from policies import answers
 from policies.agent import FRONTEND, Agent, Caller
@@ -183,7 +183,7 @@ class Exchange:
         else:
             watch = Frames() if call.agent.kind == FRONTEND else Watch()
         self._arriving = Arriving(self, watch)
-        self._answer(Reply(head.status, head.headers, self._arriving, self.close))
+        self._answer(as_reply((head.status, head.headers, self._arriving, self.close)))
         self._call, head.headers = ASKED, NO_HEADERS  # a stream may be open for long
 
     def _answer(self, reply: Reply) -> None:
@@ -212,7 +212,7 @@ class Exchange:
         else:
             parts = self._parts
             whole = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._answer(Reply(reading.status, reading.headers, Body(whole)))
+            self._answer(as_reply((reading.status, reading.headers, Body(whole), nothing)))
 
     # --- the end -------------------------------------------------------------------------------------------
 

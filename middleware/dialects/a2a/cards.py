@@ -150,7 +150,7 @@ def _asked(call: Call, path: str, etag: str) -> Call:
     if etag:
         carried["if-none-match"] = etag
     asked = call._replace(method="GET", target=path, body=EMPTY, wants_stream=False)
-    return asked.bearing(CIMultiDictProxy(carried))
+    return asked._replace(headers=CIMultiDictProxy(carried))
 
 
 async def _document(reply: Reply) -> Any:

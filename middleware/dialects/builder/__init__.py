@@ -62,7 +62,7 @@ async def relay(call: Call, forward: Handler) -> Reply:
             sent="none",
         )
     headers = named(call)
-    return await forward(call if headers is call.headers else call.bearing(headers))
+    return await forward(call if headers is call.headers else call._replace(headers=headers))
 
 
 async def inbound(call: Call, forward: Handler) -> Reply:
