@@ -7,3 +7,12 @@ def is_hex(digits: str, size: int) -> bool:
         return len(bytes.fromhex(digits)) == size and len(digits) == 2 * size
     except ValueError:
         return False
+
+
+def is_lower_hex(digits: str, size: int) -> bool:
+    """The same in lower case alone."""
+    try:
+        read = bytes.fromhex(digits)
+    except ValueError:
+        return False
+    return len(read) == size and read.hex() == digits

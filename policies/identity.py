@@ -3,9 +3,9 @@
 import hmac
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import orjson
 from multidict import istr
@@ -27,6 +27,10 @@ LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they co
 NOT_OF_A_PROXY: Final = "x-app-user-email"  # a frontend tells it at egress; at the front nobody may
 
 ODD: Final[tuple[int, tuple[str, ...]]] = (-1, ())
+_AS_CALLER: Final = cast(  # a NamedTuple's own constructor is Python
+    "Callable[[tuple[Door, bool, str | None, str | None, Secret | None, None]], Caller]",
+    partial(tuple.__new__, Caller),
+)
 _BEARER: Final = re.compile(r"bearer +", re.IGNORECASE)
 _NAMES: Final = frozenset(IDENTITY)
 _VISIBLE: Final = bytes(code for code in range(0x21, 0x7F) if code != ord(","))  # a list is not one token
@@ -167,7 +171,7 @@ def _caller(door: Door, believed: bool, found: dict[str, str]) -> Caller:
     token = found.get("x-forwarded-access-token")
     email = found.get("x-forwarded-email") or found.get("x-app-user-email")
     who = found.get("x-forwarded-preferred-username") or found.get("x-forwarded-user")
-    return Caller(door, believed, who, email, Secret(token) if token else None)
+    return _AS_CALLER((door, believed, who, email, Secret(token) if token else None, None))
 
 
 def _take(

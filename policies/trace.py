@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from policies.digits import is_hex
+from policies.digits import is_lower_hex
 
 LONGEST_STATE: Final = 512  # bytes of tracestate that have to be passed on; more is dropped
 
@@ -47,10 +47,9 @@ def usual(traceparent: str) -> bool:
         and traceparent.startswith("00-")
         and traceparent[35] == "-"
         and traceparent[52] == "-"
-        and is_hex(traceparent[3:35] + traceparent[36:52] + traceparent[53:], 25)
+        and is_lower_hex(traceparent[3:35] + traceparent[36:52] + traceparent[53:], 25)
         and traceparent[3:35] != _NO_TRACE
         and traceparent[36:52] != _NO_SPAN
-        and traceparent.lower() == traceparent
     )
 
 

@@ -182,9 +182,16 @@ class Answer:
             framing += "Connection: close\r\n"
         elif not request.modern:
             framing += "Connection: keep-alive\r\n"
-        fields = "\r\n".join([f"{name}: {value}" for name, value in pairs])
-        dated = f"Date: {date()}\r\n" if self._dated else ""
-        return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
+        parts = [line]
+        for name, value in pairs:
+            parts.append(name)
+            parts.append(": ")
+            parts.append(value)
+            parts.append("\r\n")
+        if self._dated:
+            parts += ("Date: ", date(), "\r\n")
+        parts += (framing, "\r\n")
+        return "".join(parts).encode("utf-8", "surrogateescape")
 
     def _send(self, piece: bytes) -> None:
         transport = self._connection.transport

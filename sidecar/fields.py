@@ -10,6 +10,7 @@ from policies.names import CONNECTION, USUAL
 OVERHEAD: Final = 8 << 10  # bytes of a body in chunks that are none of the body's: extensions, trailers
 FRAMING: Final = 8  # further ones for each byte of it: chunks may be as small as that
 BLANK: Final = " \t"
+SPACE: Final = 0x20
 END: Final = b"\r\n\r\n"  # of a head
 
 
@@ -69,12 +70,12 @@ def fields(head: bytes) -> tuple[str, Pairs]:
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     pairs = []
     for line in lines[1:-2]:
-        colon = line.find(":")
-        value = line[colon + 2 :]
-        if not value or line[colon + 1] != " " or value[0] in BLANK or value[-1] in BLANK:
-            value = line[colon + 1 :].strip(BLANK)  # seldom: nearly everybody writes one space, and no other
-        name = line[:colon]
-        pairs.append((USUAL.get(name, name), value))
+        name, _, value = line.partition(": ")
+        known = USUAL.get(name)
+        if known is None or not value or ord(value[0]) <= SPACE or ord(value[-1]) <= SPACE:
+            name, _, value = line.partition(":")
+            known, value = USUAL.get(name, name), value.strip(BLANK)
+        pairs.append((known, value))
     return lines[0], pairs
 
 

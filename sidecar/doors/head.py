@@ -1,5 +1,6 @@
 """The head of a request, read by llhttp under our own limits, and what says where the body behind it ends."""
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import httptools
@@ -16,6 +17,7 @@ TARGET: Final = 16 << 10  # bytes of a request's target
 FIELD: Final = 32 << 10  # bytes of one name, and of one value
 FIELDS: Final = 128
 BYTES: Final = 256 << 10  # of a whole head
+REMEMBERED: Final = 8 << 10  # bytes of a head, for what its names come to to be remembered
 LINE: Final = b"\r\n"
 BESIDE: Final = 64  # bytes of a request line beside its target, at most
 VERSIONS: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
@@ -106,8 +108,8 @@ class Head:
         if len(pairs) > FIELDS:
             raise refusal("headers_too_large")
         self.headers = headers = CIMultiDictProxy(CIMultiDict(pairs))
-        if len({name.lower() for name, _ in pairs}) < len(pairs) and any(
-            len(headers.getall(name, ())) > 1 for name in SINGLE
+        if not (_single if len(head) <= REMEMBERED else _single.__wrapped__)(
+            tuple([name for name, _ in pairs])
         ):
             raise refusal("bad_request")
         if modern and HOST not in headers:
@@ -128,6 +130,13 @@ class Head:
                 raise refusal("bad_request")
             if size:
                 self.kind = "length"
+
+
+@lru_cache(512)
+def _single(names: tuple[str, ...]) -> bool:
+    """Whether each name of SINGLE is among these once at most. The same client sends the same again and again."""
+    low = [name.lower() for name in names]
+    return not any(low.count(name) > 1 for name in SINGLE)
 
 
 def refusal(code: str) -> Refusal:

@@ -1,7 +1,7 @@
 """One request as bytes: a head whose framing is ours alone, and the body behind it in the same piece."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from middleware.exchange import Headers
 from policies.refusal import Refusal
@@ -13,7 +13,6 @@ OURS: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-LINE: Final = "\r\n"
 LONGEST_NAMES: Final = 2048  # of all of them together, for what they come to to be remembered
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
@@ -23,29 +22,54 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    fields = [f"{name}: {value}" for name, value in headers.items()]
     spelled = "\n".join(headers.keys())
-    ours, hosted = (_told if len(spelled) <= LONGEST_NAMES else _told.__wrapped__)(spelled)
-    if ours:  # seldom: the policies leave none
-        fields = [": ".join(field) for field in headers.items() if field[0].lower() not in OURS]
-    if not hosted:
-        fields.insert(0, f"Host: {authority}")
-    said = f"{method}{path}{''.join(fields)}"
-    if "\n" not in said and "\r" not in said and "\0" not in said and " " not in path:
-        text = f"{method} {path} HTTP/1.1\r\n{LINE.join(fields)}\r\n{framing}\r\n"
+    names = (_names if len(spelled) <= LONGEST_NAMES else _names.__wrapped__)(spelled)
+    said = f"{method}{path}{authority}{''.join(headers.values())}"
+    if (
+        names.number == len(headers)
+        and "\n" not in said
+        and "\r" not in said
+        and "\0" not in said
+        and " " not in path
+    ):
+        parts = [method, " ", path, " HTTP/1.1\r\n"]
+        if not names.host:
+            parts += ("Host: ", authority, "\r\n")
+        for name, value in headers.items():
+            if not names.ours or name.lower() not in OURS:  # seldom: the policies leave none
+                parts.append(name)
+                parts.append(": ")
+                parts.append(value)
+                parts.append("\r\n")
+        parts.append(framing)
+        parts.append("\r\n")
         try:
-            return text.encode("utf-8", "surrogateescape")
+            return "".join(parts).encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:  # a lone surrogate that stands for no byte
             pass
     detail = "The path or a header holds a character that HTTP forbids."
     raise Refusal(400, "bad_request", detail=detail, sent="none")
 
 
+class Names(NamedTuple):
+    """What there is to know of the names of a request's headers.
+
+    `number` how many they are; one that would split the head counts as more, or as none
+    `ours`   whether one is among them that is ours to tell
+    `host`   whether `Host` is
+    """
+
+    number: int
+    ours: bool
+    host: bool
+
+
 @lru_cache(512)
-def _told(spelled: str) -> tuple[bool, bool]:
-    """Whether one of these names (a line each) is ours to tell, and whether `Host` is among them."""
+def _names(spelled: str) -> Names:
+    """Of names, a line each. The same client sends the same again and again."""
     names = spelled.lower().split("\n")
-    return not OURS.isdisjoint(names), "host" in names
+    sound = "\r" not in spelled and "\0" not in spelled
+    return Names(len(names) if spelled and sound else 0, not OURS.isdisjoint(names), "host" in names)
 
 
 def length(method: str, size: int) -> str:
