@@ -13,6 +13,7 @@ MEMBERS: Final = 100_000
 # Said twice, two readers could each believe another one.
 ONCE: Final = ("input", "messages", "stream")
 
+BACKSLASH: Final = 0x5C  # a byte is found sooner than bytes are
 _SMALLEST: Final = len(b"[],")
 _ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")  # a name may be spelled so: `"messages"`
 
@@ -119,7 +120,7 @@ def _said_twice(raw: bytes) -> str | None:
         raw.count(b'"input"') < 2
         and raw.count(b'"messages"') < 2
         and raw.count(b'"stream"') < 2
-        and not (b"\\" in raw and _ESCAPED_LETTER.search(raw))
+        and not (BACKSLASH in raw and _ESCAPED_LETTER.search(raw))
     ):
         return None
     keys = [member.key for member in members(raw)]

@@ -59,14 +59,16 @@ def openable(name: str) -> bool:
     return plain(name) not in _CLOSED
 
 
-def outbound(headers: Headers, extra: tuple[str, ...] = ()) -> Pairs:
+def outbound(headers: Headers, extra: tuple[str, ...] = (), spelled: str | None = None) -> Pairs:
     """What a chat takes along: the allow-list, never a copy. `extra` adds lower-case names that are openable.
 
+    `spelled`: the names of the headers, a line each, where somebody has them.
     Not among them: x-request-id, traceparent and tracestate, which the edge tells anew, and authorization and
     the user's headers, which `credentials` writes. Refusal: 400 `bad_request`, 508 `loop_detected`.
     """
     named = _nominated(headers) if CONNECTION in headers else _NONE
-    spelled = "\n".join(headers.keys())
+    if spelled is None:
+        spelled = "\n".join(headers.keys())
     names = (
         _passing(spelled, extra) if len(spelled) <= LONGEST_NAMES else _passing.__wrapped__(spelled, extra)
     )

@@ -110,13 +110,17 @@ def within(peer: str, networks: Networks) -> bool:
     return any((mapped or address) in network for network in networks)
 
 
-def caller(headers: Headers, door: Door, believed: bool) -> tuple[Caller, dict[str, int]]:
+def caller(
+    headers: Headers, door: Door, believed: bool, spelled: str | None = None
+) -> tuple[Caller, dict[str, int]]:
     """Who calls, and how often each identity header was taken out, as not believed or not well-formed.
 
+    `spelled`: the names of the headers, a line each, where somebody has them.
     Refusal 400 `duplicate_identity_header` where one that is believed came twice, or spelled with `_`, and
     `bad_request` for two `Authorization` headers at the front.
     """
-    spelled = "\n".join(headers.keys())
+    if spelled is None:
+        spelled = "\n".join(headers.keys())
     count, names = _plainly(spelled) if len(spelled) <= LONGEST_NAMES else ODD
     if count != len(headers):  # a name is odd, or came twice
         return _examined(headers, door, believed)

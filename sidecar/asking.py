@@ -98,7 +98,9 @@ class Asking:
         """What leaves for the agent, credentials aside."""
         given = request.headers
         pairs = (
-            header_policy.relayed(given) if wants is None else header_policy.outbound(given, agent.headers)
+            header_policy.relayed(given)
+            if wants is None
+            else header_policy.outbound(given, agent.headers, request.spelled)
         )
         parent = given.getall(TRACEPARENT, None)
         state = ",".join(given.getall(TRACESTATE, ())) if parent and TRACESTATE in given else None

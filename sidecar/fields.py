@@ -67,16 +67,18 @@ def fields(head: bytes) -> tuple[str, Pairs]:
     So there is one reading: CRLF ends a line, and nothing else does; the first colon ends a name. Bytes that are no
     UTF-8 are carried as lone surrogates.
     """
-    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    pairs = []
-    for line in lines[1:-2]:
-        name, _, value = line.partition(": ")
-        known = USUAL.get(name)
-        if known is None or not value or ord(value[0]) <= SPACE or ord(value[-1]) <= SPACE:
-            name, _, value = line.partition(":")
-            known, value = USUAL.get(name, name), value.strip(BLANK)
-        pairs.append((known, value))
-    return lines[0], pairs
+    text = head.decode("utf-8", "surrogateescape")
+    usual, last = USUAL, len(text) - len(END)
+    end = text.find("\r")
+    first, pairs = text[:end], []
+    while end < last:
+        at = end + 2
+        end, colon = text.find("\r", at), text.find(":", at)
+        name, value = text[at:colon], text[colon + 2 : end]
+        if not value or text[colon + 1] != " " or ord(value[0]) <= SPACE or ord(value[-1]) <= SPACE:
+            value = text[colon + 1 : end].strip(BLANK)  # seldom: nearly everybody writes one space before it
+        pairs.append((usual.get(name, name), value))
+    return first, pairs
 
 
 def kept(headers: Headers, modern: bool) -> bool:

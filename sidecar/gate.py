@@ -98,7 +98,9 @@ class Doorkeeper:
                 raise Refusal(why.status, why.code, detail=why.detail, hint=why.hint, allow=why.allow)
             if EXPECT in headers:
                 expected(request)
-            caller, removed = identity.caller(headers, self.door, self.believe(request.remote, keyed))
+            caller, removed = identity.caller(
+                headers, self.door, self.believe(request.remote, keyed), request.spelled
+            )
             if self.player is not None:
                 caller = await self.player.caller(headers, method, self.rules)
             if judged:

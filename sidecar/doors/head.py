@@ -17,7 +17,7 @@ TARGET: Final = 16 << 10  # bytes of a request's target
 FIELD: Final = 32 << 10  # bytes of one name, and of one value
 FIELDS: Final = 128
 BYTES: Final = 256 << 10  # of a whole head
-REMEMBERED: Final = 8 << 10  # bytes of a head, for what its names come to to be remembered
+REMEMBERED: Final = 2048  # of names together, for what they come to to be remembered
 LINE: Final = b"\r\n"
 BESIDE: Final = 64  # bytes of a request line beside its target, at most
 VERSIONS: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
@@ -33,16 +33,17 @@ class Head:
 
     `begun`   whether any of it has come
     `kept`    whether another request may follow
+    `spelled` the names of its headers, a line each
     `length`  of the body, in bytes, where the head says it
     """
 
     __slots__ = (
-        "_seen", "begun", "fields", "headers", "kept", "kind", "length", "method", "modern", "parser", "target",
+        "_seen", "begun", "fields", "headers", "kept", "kind", "length", "method", "modern", "parser", "spelled", "target",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.begun = False
-        self.method = self.target = ""
+        self.method = self.target = self.spelled = ""
         self.modern = True  # HTTP/1.1, and not 1.0
         self.headers: Headers = NO_HEADERS
         self.kind: Kind = "none"
@@ -108,9 +109,8 @@ class Head:
         if len(pairs) > FIELDS:
             raise refusal("headers_too_large")
         self.headers = headers = CIMultiDictProxy(CIMultiDict(pairs))
-        if not (_single if len(head) <= REMEMBERED else _single.__wrapped__)(
-            tuple([name for name, _ in pairs])
-        ):
+        self.spelled = spelled = "\n".join([name for name, _ in pairs])
+        if not (_single if len(spelled) <= REMEMBERED else _single.__wrapped__)(spelled):
             raise refusal("bad_request")
         if modern and HOST not in headers:
             raise refusal("bad_request")
@@ -133,9 +133,9 @@ class Head:
 
 
 @lru_cache(512)
-def _single(names: tuple[str, ...]) -> bool:
-    """Whether each name of SINGLE is among these once at most. The same client sends the same again and again."""
-    low = [name.lower() for name in names]
+def _single(spelled: str) -> bool:
+    """Whether each name of SINGLE is among these (a line each) once at most. The same client sends the same again."""
+    low = spelled.lower().split("\n")
     return not any(low.count(name) > 1 for name in SINGLE)
 
 

@@ -18,19 +18,20 @@ class Request:
     `modern`          HTTP/1.1, and not 1.0
     `raw_path`        the target as it was sent: path and query
     `remote`          who is at the other end: an address, or the name of a socket
+    `spelled`         the names of its headers, a line each
     `task`            what answers it
     """
 
     __slots__ = (
         "body_exists", "connection", "content", "content_length", "headers", "keep_alive", "method", "modern",
-        "raw_path", "remote", "task",
+        "raw_path", "remote", "spelled", "task",
     )  # fmt: skip
 
     def __init__(self, head: Head, connection: "Connection") -> None:
         self.method, self.raw_path, self.headers, self.modern = (
             head.method, head.target, head.headers, head.modern,
         )  # fmt: skip
-        self.keep_alive, self.content_length = head.kept, head.length
+        self.keep_alive, self.content_length, self.spelled = head.kept, head.length, head.spelled
         self.body_exists = head.kind != "none"
         self.connection, self.remote = connection, connection.remote
         self.content = Content(head, connection)

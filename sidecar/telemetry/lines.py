@@ -32,6 +32,11 @@ def stamp(at: float) -> str:
     return _second(second) + _THOUSANDTHS[int((at - second) * 1000)]
 
 
+def tenths(seconds: float) -> int:
+    """Of a millisecond."""
+    return int(seconds * 10_000 + 0.5)
+
+
 _THOUSANDTHS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 
 
@@ -74,10 +79,10 @@ def alike(
 def usual(pieces: Alike, record: Record, seconds: float, waited: float) -> bytes:
     """The line of a call that went as calls do; the same bytes as `json_line` makes (a test compares them)."""
     first, second, last = pieces
-    ms, first_byte_ms = format(seconds * 1000, ".1f"), format(waited * 1000, ".1f")
+    took, began = tenths(seconds), tenths(waited)
     return (
-        f'{{"ts":"{stamp(record.time)}{first}{record.request_id}{second}{ms}'
-        f',"bytes":{record.bytes},"first_byte_ms":{first_byte_ms}'
+        f'{{"ts":"{stamp(record.time)}{first}{record.request_id}{second}{took // 10}.{took % 10}'
+        f',"bytes":{record.bytes},"first_byte_ms":{began // 10}.{began % 10}'
         f',"agent_request_id":"{record.agent_request_id}","trace_id":"{record.trace_id}{last}'
     ).encode()
 

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from policies.outcome import OUTCOMES
 from sidecar.telemetry.counters import NONE, ROUTES, Counters, Series
-from sidecar.telemetry.lines import Alike, alike, usual
+from sidecar.telemetry.lines import Alike, alike, tenths, usual
 from sidecar.telemetry.log import LEVELS, Log
 from sidecar.telemetry.record import LOGGED, Record
 from sidecar.telemetry.tap import Tap
@@ -120,11 +120,11 @@ def told(record: Record, level: str) -> dict[str, Any]:
         "agent": record.agent_name,
         "outcome": record.outcome,
         "status": record.status,
-        "ms": round((record.ended - started) * 1000, 1),
+        "ms": tenths(record.ended - started) / 10,
         "bytes": record.bytes,
     }
     if first:
-        facts["first_byte_ms"] = round(max(0.0, first - started) * 1000, 1)
+        facts["first_byte_ms"] = tenths(max(0.0, first - started)) / 10
     if record.agent_request_id:
         facts["agent_request_id"] = record.agent_request_id
     if record.trace_id:

@@ -22,11 +22,12 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
     Refusal 400 `bad_request` where a value would split it: nothing has been sent then.
     """
-    spelled = "\n".join(headers.keys())
+    keys = list(headers.keys())
+    spelled = "\n".join(keys)
     names = (_names if len(spelled) <= LONGEST_NAMES else _names.__wrapped__)(spelled)
     said = f"{method}{path}{authority}{''.join(headers.values())}"
     if (
-        names.number == len(headers)
+        names.number == len(keys)
         and "\n" not in said
         and "\r" not in said
         and "\0" not in said
@@ -52,7 +53,7 @@ def head(method: str, path: str, authority: str, headers: Headers, framing: str)
 
 
 class Names(NamedTuple):
-    """What there is to know of the names of a request's headers.
+    """What there is to know of the different names of a request's headers.
 
     `number` how many they are; one that would split the head counts as more, or as none
     `ours`   whether one is among them that is ours to tell
