@@ -84,7 +84,11 @@ class Head:
         fields = self.fields
         if len(fields.url) > TARGET:
             raise refusal("uri_too_long")
-        if size > BYTES or any(len(name) > FIELD or len(value) > FIELD for name, value in fields.pairs):
+        if (
+            size > BYTES
+            or len(fields.pairs) > FIELDS  # else each piece would cost as much as all that came before it
+            or any(len(name) > FIELD or len(value) > FIELD for name, value in fields.pairs)
+        ):
             raise refusal("headers_too_large")
 
     def _complete(self, seen: bytes) -> None:
