@@ -52,7 +52,7 @@ class Content:
             if not self._unwanted:
                 self._held.append(data)
                 self._size += len(data)
-                if self._size >= HELD:
+                if self._size >= HELD and not self.over:  # of whoever waits, nobody sees that he leaves
                     self._connection.flow(False)
         if self._turn is not None:
             self._wake()
