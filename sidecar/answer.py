@@ -182,9 +182,9 @@ class Answer:
             framing += "Connection: close\r\n"
         elif not request.modern:
             framing += "Connection: keep-alive\r\n"
-        fields = "\r\n".join(map(": ".join, pairs))
+        fields = "\r\n".join(map(": ".join, pairs)) + "\r\n" if pairs else ""
         dated = f"Date: {date()}\r\n" if self._dated else ""
-        return f"{line}{fields}\r\n{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
+        return f"{line}{fields}{framing}{dated}\r\n".encode("utf-8", "surrogateescape")
 
     def _send(self, piece: bytes) -> None:
         transport = self._connection.transport
