@@ -375,7 +375,9 @@ PLACES = st.lists(st.integers(0, 1 << 16), max_size=12)
 
 
 def some(letters: bytes, least: int, most: int) -> st.SearchStrategy[bytes]:
-    return st.lists(st.sampled_from(letters), min_size=least, max_size=most).map(bytes)
+    return st.text(letters.decode("latin-1"), min_size=least, max_size=most).map(
+        lambda drawn: drawn.encode("latin-1")
+    )
 
 
 NAMES = some(TOKEN, 1, 12).filter(lambda name: name.decode().lower() not in DECIDING)
