@@ -187,7 +187,12 @@ class Connection:
             self.server.lingered(self)
         request, self.request, self._behind = self.request, None, b""
         if request is None or not request.keep_alive or self.server.closing:
-            self.close()
+            more = data or (request is not None and request.content.excess)
+            if more and self.transport is not None and not self.server.closing:
+                self.flow(True)
+                self._linger(self.transport)
+            else:
+                self.close()
             return
         self.server.idle(self)
         if data:

@@ -480,6 +480,25 @@ async def test_behind_a_request_that_is_the_last_of_its_connection_nothing_is_re
     assert door.asked == ["/last"]
 
 
+@pytest.mark.parametrize(
+    "last", [b"Connection: close\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
+)
+async def test_no_last_answer_is_lost_though_its_caller_asks_on(opened: Open, last: bytes) -> None:
+    asked_on = asyncio.Event()
+
+    async def handler(request: Request) -> Answer:
+        await asked_on.wait()
+        return await said(request).end(bytes(100_000))
+
+    async with calling(await opened(handler), buffer=4096) as one:
+        await send(one, b"POST / HTTP/1.1\r\nHost: a\r\n" + last)
+        asking = asyncio.ensure_future(send(one, ASKED * 100_000))
+        await asyncio.wait({asking}, timeout=0.1)
+        asked_on.set()
+        assert len(await ended(one)) > 100_000
+        await asking
+
+
 async def test_http_1_0_is_closed_behind_its_answer_unless_it_asks_to_be_kept(
     opened: Open, door: Door
 ) -> None:
