@@ -159,7 +159,7 @@ class Answer:
         self.state, self.keep_alive = "ended", False
         if (transport := self._connection.transport) is not None:
             # without chunks only a reset shows that the end was none
-            transport.close() if self._chunked else transport.abort()
+            transport.close() if self._chunked else self._connection.reset(transport)
         return self
 
     def _commit(self, length: int | None) -> bytes:
@@ -188,9 +188,10 @@ class Answer:
             parts.append(": ")
             parts.append(value)
             parts.append("\r\n")
+        parts.append(framing)
         if self._dated:
             parts += ("Date: ", date(), "\r\n")
-        parts += (framing, "\r\n")
+        parts.append("\r\n")
         return "".join(parts).encode("utf-8", "surrogateescape")
 
     def _send(self, piece: bytes) -> None:

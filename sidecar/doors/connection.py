@@ -1,6 +1,9 @@
 """One caller's connection: requests one after the other, each answered before the next is looked at."""
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from policies import outcome
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from sidecar.doors.server import Server
 
 BEHIND: Final = 64 << 10  # bytes behind a request that is being answered, before the caller is made to wait
+RESET: Final = struct.pack("ii", 1, 0)  # close lingers for no second
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 REFUSED: Final = (
     "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nServer: sidecar\r\n"
@@ -113,6 +117,7 @@ class Connection:
             self.refuse(refusal.code)
             return
         if rest is None:
+            self.flow(True)
             if head.begun and self._head is None:
                 self._head = head
                 self.server.begun(self)
@@ -121,11 +126,18 @@ class Connection:
         self.server.busy(self)
         request = Request(head, self)
         self.told = False
-        if rest:
-            self._behind = rest if request.content.over else request.content.take(rest)
-            if request.content.error is not None:  # before anybody has heard of it
-                self.refuse("bad_request")
-                return
+        if request.content.over:
+            self.flow(len(rest) < BEHIND)
+            self._behind = rest
+        else:
+            self.flow(True)
+            if rest:
+                self._behind = request.content.take(rest)
+                if request.content.error is not None:  # before anybody has heard of it
+                    self.refuse("bad_request")
+                    return
+                if len(self._behind) >= BEHIND:
+                    self.flow(False)
         self.request = request
         request.task = self.loop.create_task(self._answered(request))
 
@@ -136,6 +148,10 @@ class Connection:
             kept = (await self.server.handler(request)).keep_alive
         except ConnectionError:
             pass  # the caller is gone
+        except asyncio.CancelledError:
+            if self.transport is not None and not self.handed_over:
+                self.transport.close()  # nobody will answer
+            raise
         except Exception as error:
             broke = error
         request.task = None
@@ -143,13 +159,15 @@ class Connection:
             return
         if broke is not None:
             self.server.broke(broke)
-            transport.abort() if self.told else self.refuse("internal_error")
+            self.reset(transport) if self.told else self.refuse("internal_error")
         elif transport.is_closing():
-            return
+            self.server.closes(self)
         elif not request.content.over:
             request.keep_alive = kept
             request.content.discard()
             self._linger(transport, kept)
+        elif request.content.error is not None:  # more may come, as if it had not broken
+            self._linger(transport)
         else:
             request.keep_alive = kept
             self._next(self._behind)
@@ -158,8 +176,9 @@ class Connection:
         """All has been said. What still comes is let go: a close would reset, and could take the answer with it."""
         self._gone = True
         self.server.lingers(self)
-        if not kept and transport.can_write_eof():
-            transport.write_eof()
+        if not kept:
+            with suppress(OSError):  # it has been reset, of which the loop is about to tell
+                transport.write_eof()
 
     def _next(self, data: bytes) -> None:
         """Behind an answer: another request, or the end."""
@@ -168,12 +187,18 @@ class Connection:
             self.server.lingered(self)
         request, self.request, self._behind = self.request, None, b""
         if request is None or not request.keep_alive or self.server.closing:
-            self.close()
+            more = data or (request is not None and request.content.excess)
+            if more and self.transport is not None and not self.server.closing:
+                self.flow(True)
+                self._linger(self.transport)
+            else:
+                self.close()
             return
-        self.flow(True)
         self.server.idle(self)
         if data:
-            self._begin(data)
+            self._begin(data)  # which reads on where there is little behind it
+        else:
+            self.flow(True)
 
     # --- what is said --------------------------------------------------------------------------------------
 
@@ -200,11 +225,19 @@ class Connection:
         if self.request is None and self.transport is not None:
             self._gone = True
             self.transport.close()
+            self.server.closes(self)
+
+    def reset(self, transport: asyncio.Transport) -> None:
+        """Nobody shall take what was said for all: without a length, an end in good order would say so."""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        transport.abort()
 
     # --- its flow ------------------------------------------------------------------------------------------
 
     def flow(self, on: bool) -> None:
         """Read on, or leave what comes with the caller."""
+        if on and len(self._behind) >= BEHIND:
+            return  # whoever reads a body that has come whole: there is enough behind it
         if (
             on is not self._reading
             and (transport := self.transport) is not None
@@ -234,4 +267,5 @@ class Connection:
             raise ConnectionResetError("the caller is gone")
         self.handed_over = True
         early, self._behind = self._behind, b""
+        self.flow(True)
         return self.transport, early

@@ -12,10 +12,13 @@ HELD: Final = 1536 << 10  # bytes that nobody has read, before the caller is mad
 
 
 class Content:
-    """`over` when no more will come, be it that it broke: then `error` says why. `begun`: a byte of it has come."""
+    """`over` when no more will come, be it that it broke: then `error` says why. `begun`: a byte of it has come.
+
+    `excess`: something lies behind chunks, which is let go.
+    """
 
     __slots__ = (
-        "_connection", "_held", "_left", "_size", "_source", "_turn", "_unwanted", "begun", "error", "over",
+        "_connection", "_held", "_left", "_size", "_source", "_turn", "_unwanted", "begun", "error", "excess", "over",
     )  # fmt: skip
 
     def __init__(self, head: Head, connection: "Connection") -> None:
@@ -25,7 +28,7 @@ class Content:
         self._held: list[bytes] = []
         self._size = 0
         self._turn: asyncio.Future[None] | None = None
-        self._unwanted = self.begun = False
+        self._unwanted = self.begun = self.excess = False
         self.error: Exception | None = None
         self.over = head.kind == "none"
 
@@ -40,6 +43,7 @@ class Content:
             except ValueError:
                 self.fail(refusal("bad_request"))
                 return b""
+            self.excess = source.fields.excess
             self.over = source.fields.over  # whatever lies behind it is the last of its connection
         else:
             self._left -= len(data)
@@ -52,7 +56,7 @@ class Content:
             if not self._unwanted:
                 self._held.append(data)
                 self._size += len(data)
-                if self._size >= HELD:
+                if self._size >= HELD and not self.over:  # of whoever waits, nobody sees that he leaves
                     self._connection.flow(False)
         if self._turn is not None:
             self._wake()

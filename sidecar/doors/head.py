@@ -38,7 +38,8 @@ class Head:
     """
 
     __slots__ = (
-        "_seen", "begun", "fields", "headers", "kept", "kind", "length", "method", "modern", "parser", "spelled", "target",
+        "_seen", "begun", "fields", "headers", "kept", "kind", "length", "method", "modern", "parser", "spelled",
+        "target",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class Head:
 
     def _measure(self, seen: bytearray) -> None:
         """Whether what has come is too long already."""
-        if seen.find(LINE, 0, TARGET + BESIDE) < 0:
+        if len(seen) > TARGET + BESIDE and seen.find(LINE, 0, TARGET + BESIDE) < 0:
             raise refusal("uri_too_long")
         if len(seen) > BYTES:
             raise refusal("headers_too_large")

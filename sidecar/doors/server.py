@@ -45,6 +45,7 @@ class Server:
         self._idle: Ends = {}
         self._heads: Ends = {}
         self._lingering: Ends = {}
+        self._closing: Ends = {}
         self._now = self.loop.time()
         self._crowded = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
         self._quiet_until = 0.0
@@ -89,9 +90,16 @@ class Server:
         """It has ended what it sent."""
         self._lingering.pop(connection, None)
 
+    def closes(self, connection: Connection) -> None:
+        """It is closed as soon as its caller has taken what was written, which he may never do."""
+        self.busy(connection)
+        self._lingering.pop(connection, None)
+        self._closing.setdefault(connection, self.loop.time() + self._keepalive)
+
     def lost(self, connection: Connection) -> None:
         self.busy(connection)
         self._lingering.pop(connection, None)
+        self._closing.pop(connection, None)
         self.connections.discard(connection)
         if not self.connections and self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
@@ -110,6 +118,10 @@ class Server:
         for connection in ended(self._lingering, now):
             if connection.transport is not None:
                 connection.transport.close()
+                self.closes(connection)
+        for connection in ended(self._closing, now):
+            if connection.transport is not None:
+                connection.transport.abort()
 
     # --- the end -------------------------------------------------------------------------------------------
 
