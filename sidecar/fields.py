@@ -64,21 +64,29 @@ class Fields:
 def fields(head: bytes) -> tuple[str, Pairs]:
     """The first line of a head that llhttp has passed, and its fields.
 
-    So there is one reading: CRLF ends a line, and nothing else does; the first colon ends a name. Bytes that are no
-    UTF-8 are carried as lone surrogates.
+    So there is one reading: CRLF ends a line, and the first colon a name. Bytes that are no UTF-8 are carried as lone
+    surrogates. ValueError where LF alone ends a line, as llhttp allows behind a target (as HTTP/0.9 had it).
     """
     text = head.decode("utf-8", "surrogateescape")
     usual, last = USUAL, len(text) - len(END)
-    end = text.find("\r")
+    end = ended(text, 0)
     first, pairs = text[:end], []
     while end < last:
         at = end + 2
-        end, colon = text.find("\r", at), text.find(":", at)
+        end, colon = ended(text, at), text.find(":", at)
         name, value = text[at:colon], text[colon + 2 : end]
         if not value or text[colon + 1] != " " or ord(value[0]) <= SPACE or ord(value[-1]) <= SPACE:
             value = text[colon + 1 : end].strip(BLANK)  # seldom: nearly everybody writes one space before it
         pairs.append((usual.get(name, name), value))
     return first, pairs
+
+
+def ended(text: str, at: int) -> int:
+    """Where the line that begins here ends."""
+    end = text.find("\n", at) - 1
+    if end < at or text[end] != "\r":
+        raise ValueError("a line that does not end in CRLF")
+    return end
 
 
 def kept(headers: Headers, modern: bool) -> bool:

@@ -96,7 +96,10 @@ class Head:
     def _complete(self, head: bytes) -> None:
         if not self.fields.complete:
             raise refusal("bad_request")
-        line, pairs = fields(head)
+        try:
+            line, pairs = fields(head)
+        except ValueError:
+            raise refusal("bad_request") from None
         said = line.split(" ")
         if len(said) != 3 or said[2] not in VERSIONS:
             raise refusal("bad_request")

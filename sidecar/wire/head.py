@@ -70,7 +70,10 @@ class Head:
         """Whether this head is the one that counts."""
         if not self.fields.complete or not head.startswith(VERSIONS):
             raise Malformed("no HTTP/1.1")
-        _, pairs = fields(head)
+        try:
+            _, pairs = fields(head)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
         if len(pairs) > FIELDS:
             raise Malformed(f"more than {FIELDS} headers")
         status = self.parser.get_status_code()

@@ -130,6 +130,7 @@ HEADS: Final = {
         f"F18 {version}": Row(post(start=b"POST TARGET HTTP/" + version.encode()))
         for version in ("0.9", "1.2", "2.0", "9.9", "1.01")
     },
+    "F18 a target that LF ends": Row(post(start=b"GET TARGET\nX: HTTP/1.1")),
     "F18 the preface of HTTP/2": Row(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "F18 a TLS hello": Row(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)),
     "F20 an authority": Row(post(start=b"GET evil.example:443 HTTP/1.1")),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from sidecar.fields import FRAMING, OVERHEAD, Fields, fields, kept
+from sidecar.fields import END, FRAMING, OVERHEAD, Fields, fields, kept
 
 Parser = httptools.HttpRequestParser | httptools.HttpResponseParser
 
@@ -114,11 +114,24 @@ def test_of_every_head_that_llhttp_passes_we_read_the_fields_that_it_reads(
     for at, gone, come in edits:
         at %= len(head) + 1
         head = head[:at] + come + head[at + gone :]
-    head = head.partition(b"\r\n\r\n")[0].lstrip(b"\r\n") + b"\r\n\r\n"  # as both sides cut it out
+    head = head.lstrip(b"\r\n") + END
+    head = head[: head.index(END) + len(END)]  # as both sides cut it out
     if (pairs := told(parser, head)) is not None:
-        line, found = fields(head)
-        assert found == pairs
-        assert head.startswith(line.encode("utf-8", "surrogateescape") + b"\r\n")
+        if head.count(b"\n") != head.count(b"\r\n"):
+            with pytest.raises(ValueError, match="CRLF"):
+                fields(head)
+        else:
+            line, found = fields(head)
+            assert found == pairs
+            assert head.startswith(line.encode("utf-8", "surrogateescape") + b"\r\n")
+
+
+def test_a_target_that_lf_ends_begins_no_head() -> None:
+    """llhttp takes it for HTTP/0.9, and what follows for fields."""
+    head = b"GET /a\nX: HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert told(httptools.HttpRequestParser, head) == [("X", "HTTP/1.1"), ("Host", "a")]
+    with pytest.raises(ValueError, match="CRLF"):
+        fields(head)
 
 
 class Body:
