@@ -110,7 +110,9 @@ class Asking:
         pairs.append((TRACEPARENT, traceparent))
         if tracestate:
             pairs.append((TRACESTATE, tracestate))
-        pairs.append((REQUEST_ID, identity.agent_request_id(request_id, "") or noise.uuid()))
+        if REQUEST_ID in given:
+            request_id = identity.agent_request_id(request_id, "") or noise.uuid()
+        pairs.append((REQUEST_ID, request_id))  # where none came, it is a UUID of ours
         return CIMultiDictProxy(CIMultiDict(pairs))
 
     def at_once(self, request: Request) -> bytes | None:

@@ -124,8 +124,9 @@ class Edge:
         self, answer: Answer, route: Route, caller: Caller, request_id: str, removed: dict[str, int]
     ) -> Record:
         request = answer.request
+        if not self.open:
+            self.idle.clear()
         self.open[request_id] = answer
-        self.idle.clear()
         self.sweep.items.add(answer)
         record = self.telemetry.begin(request_id, caller.door, route.template, request.method)
         record.bytes_in = request.content_length

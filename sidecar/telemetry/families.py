@@ -138,7 +138,7 @@ FAMILIES: Final[dict[str, Family]] = {
             "info",
             ("version", "python", "aiohttp", "parser"),
             "What is running; always 1.",
-            "`parser`: c, or python where aiohttp's fast parser is missing",
+            "`parser`: what reads HTTP from callers and agents",
         ),
     )
 }

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp.http_exceptions import HttpProcessingError
-
 from sidecar.telemetry.faults import told, without
 from sidecar.telemetry.log import Log
 
@@ -35,7 +33,7 @@ class Rate:
 
 
 class Handler(logging.Handler):
-    """Takes records of `logging` into our log. Malformed requests are told by kind, never in their words."""
+    """Takes records of `logging` into our log."""
 
     def __init__(self, log: Log, hidden: Callable[[], list[str]], rate: Rate) -> None:
         super().__init__()
@@ -58,9 +56,6 @@ class Handler(logging.Handler):
         facts: dict[str, object] = {"logger": record.name}
         if held:
             facts["held_back"] = held
-        if isinstance(error, HttpProcessingError):
-            self._log.say("info", "a request that is not valid HTTP", error=type(error).__name__, **facts)
-            return
         if error is not None:
             facts["traceback"] = told(error, self._hidden())
         self._log.say(level, without(record.getMessage(), self._hidden())[:2000], **facts)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final, Protocol
 
-from aiohttp import http_parser
 from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
@@ -60,13 +59,12 @@ class Behind(Protocol):
 
 
 def build() -> dict[str, str]:
-    """What is running. A parser that is not C is a reason to worry: most framing bugs are in the other."""
-    fast = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
+    """What is running."""
     return {
         "version": version("agent-sidecar"),
         "python": platform.python_version(),
         "aiohttp": version("aiohttp"),
-        "parser": "c" if fast else "python",
+        "parser": f"httptools {version('httptools')}",
     }
 
 
