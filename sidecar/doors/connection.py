@@ -146,8 +146,8 @@ class Connection:
         broke: Exception | None = None
         try:
             kept = (await self.server.handler(request)).keep_alive
-        except ConnectionError:
-            pass  # the caller is gone
+        except ConnectionError as error:  # of the caller's, who is gone, or somebody else's
+            broke = error if self.transport is not None and not self.transport.is_closing() else None
         except asyncio.CancelledError:
             if self.transport is not None and not self.handed_over:
                 self.transport.close()  # nobody will answer

@@ -717,12 +717,13 @@ async def test_who_does_not_take_the_rest_of_his_answer_has_his_connection_no_lo
 # --- handlers that break -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("error", [LookupError("secret"), ConnectionResetError("not the caller's")])
 @pytest.mark.parametrize("body", [b"", b"Content-Length: 2\r\n\r\nab", b"Content-Length: 9\r\n\r\nab"])
 async def test_a_handler_that_breaks_is_500_in_constant_words_and_closes(
-    opened: Open, door: Door, body: bytes
+    opened: Open, door: Door, body: bytes, error: Exception
 ) -> None:
     async def handler(request: Request) -> Answer:
-        raise LookupError("secret")
+        raise error
 
     async with calling(await opened(handler)) as one:
         await send(one, b"POST /breaks HTTP/1.1\r\nHost: a\r\n" + (body or b"\r\n"))
