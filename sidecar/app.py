@@ -1,6 +1,5 @@
 """The process: puts the owners, the chains and the doors together, opens them in order and closes them in order."""
 
-import gc
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -14,7 +13,7 @@ from middleware.kit import Kit
 from policies.agent import Agent, Door
 from policies.headers import outbound
 from policies.secret import Secret
-from sidecar import plugins, trust
+from sidecar import memory, plugins, trust
 from sidecar.admin import Admin, nothing
 from sidecar.agents import Snapshot, notices, snapshot
 from sidecar.answer import Patience
@@ -106,9 +105,7 @@ class Sidecar:
         except BaseException:
             await self.stack.aclose()
             raise
-        gc.collect()
-        gc.set_threshold(20_000, 20, 50)  # a request leaves no cycles worth a look after every seventh of it
-        gc.freeze()  # what stands now stands to the end; nobody has to look through it again
+        memory.settle()
 
     def _edge(self, wire: Handler, dialects: Mapping[str, Dialect]) -> Edge:
         settings = self.settings

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -63,7 +64,9 @@ class Server:
         if self.closing:
             connection.close()
         elif connection.transport is not None:
-            number = connection.transport.get_extra_info("socket").fileno()
+            sock = connection.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            number = sock.fileno()
             if number >= self._crowded and self.loop.time() >= self._quiet_until:
                 self._quiet_until = self.loop.time() + QUIET
                 self._warn(CROWDED)
