@@ -305,7 +305,7 @@ def test_ci_installs_what_is_missing_and_runs_the_readmes_test_command_and_the_e
         f"apt-get update -qq CI= in {here}",
         f"apt-get install -y -qq --no-install-recommends its-package CI= in {here}",
         f"make test CI=1 in {here}",
-        f"make compiled T=tests/test_compiled.py tests/wire {journeys} CI=1 in {here}",
+        f"make compiled T=tests/test_compiled.py tests/wire tests/sidecar/test_doors.py {journeys} CI=1 in {here}",
         f"make examples CI=1 in {here}",
     ]
     assert "make test" in (ROOT / "README.md").read_text()
