@@ -14,7 +14,7 @@ from policies.agent import Caller, Door
 from policies.digits import is_hex
 from policies.discovery import is_loopback
 from policies.header_table import IDENTITY
-from policies.headers import Headers, plain
+from policies.headers import LONGEST_NAMES, Headers, plain
 from policies.refusal import Refusal
 from policies.secret import Secret
 
@@ -22,7 +22,6 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 LONGEST_EMAIL: Final = 254  # bytes
 LONGEST_TOKEN: Final = 16_384
-LONGEST_NAMES: Final = 2048  # of a request's headers together, for what they come to to be remembered
 
 NOT_OF_A_PROXY: Final = "x-app-user-email"  # a frontend tells it at egress; at the front nobody may
 

@@ -8,6 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from middleware.exchange import NO_HEADERS, Headers
 from policies import framing, outcome
+from policies.headers import LONGEST_NAMES
 from policies.names import CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE
 from policies.refusal import Refusal
 from sidecar.fields import END, Fields, fields, kept
@@ -17,7 +18,6 @@ TARGET: Final = 16 << 10  # bytes of a request's target
 FIELD: Final = 32 << 10  # bytes of one name, and of one value
 FIELDS: Final = 128
 BYTES: Final = 256 << 10  # of a whole head
-REMEMBERED: Final = 2048  # of names together, for what they come to to be remembered
 LINE: Final = b"\r\n"
 BESIDE: Final = 64  # bytes of a request line beside its target, at most
 VERSIONS: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
@@ -114,7 +114,7 @@ class Head:
             raise refusal("headers_too_large")
         self.headers = headers = CIMultiDictProxy(CIMultiDict(pairs))
         self.spelled = spelled = "\n".join([name for name, _ in pairs])
-        if not (_single if len(spelled) <= REMEMBERED else _single.__wrapped__)(spelled):
+        if not (_single if len(spelled) <= LONGEST_NAMES else _single.__wrapped__)(spelled):
             raise refusal("bad_request")
         if modern and HOST not in headers:
             raise refusal("bad_request")

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from middleware.exchange import Headers
+from policies.headers import LONGEST_NAMES
 from policies.refusal import Refusal
 
 # What says where a message ends, or whether a connection stays: told by us, never handed on.
@@ -13,7 +14,6 @@ OURS: Final = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-LONGEST_NAMES: Final = 2048  # of all of them together, for what they come to to be remembered
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})  # an empty body is said to be one
 
 
