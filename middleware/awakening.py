@@ -8,6 +8,7 @@ from typing import Final
 
 from middleware.exchange import EMPTY, Call, Handler, headers
 from middleware.observe import Recorder
+from middleware.within import Within
 from policies import hints
 from policies import retry as policy
 from policies.agent import Agent
@@ -61,7 +62,7 @@ class Awakenings:
         self.waiting += 1
         sleeper.waiting += 1
         try:
-            async with asyncio.timeout(max(0.0, until - began)):
+            with Within(until - began, "agent_unavailable"):
                 await self._answered(sleeper, call, forward, failure, until)
         except TimeoutError:
             raise unavailable(call.agent, failure, self.budget) from failure

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Protocol
 
 from middleware.exchange import Call, Handler, Middleware, Reply, as_reply, nothing
-from policies.outcome import Ending
+from policies.outcome import Ending, of_leaving
 from policies.refusal import Refusal, Sent
 
 
@@ -37,7 +37,7 @@ def observe(recorder: Recorder) -> Middleware:
         try:
             reply = await forward(call)
         except asyncio.CancelledError as left:
-            recorder.ended(call, None, left.args[0] if left.args else "caller_left")
+            recorder.ended(call, None, of_leaving(left))
             raise
 
         async def close(ending: Ending) -> None:

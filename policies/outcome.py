@@ -140,6 +140,12 @@ def status(code: str) -> int:
     return OUTCOMES[code].status or 500 if code in OUTCOMES else 500
 
 
+def of_leaving(error: BaseException) -> Ending:
+    """How an exchange ended that was cancelled: the outcome that whoever cancelled it says, or its caller has left."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, str) and said in OUTCOMES else "caller_left"
+
+
 def of_answer(agent_status: int) -> str:
     """The outcome of an answer that went on as the agent gave it."""
     if agent_status < 400:

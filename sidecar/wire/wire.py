@@ -7,6 +7,7 @@ from typing import Final
 
 from middleware.exchange import Body, Call, Reply
 from middleware.observe import Recorder
+from policies.outcome import of_leaving
 from policies.refusal import Refusal
 from sidecar import trust
 from sidecar.sweep import Sweep
@@ -75,7 +76,7 @@ class Wire:
         except BaseException as error:
             exchange.abort()
             if isinstance(error, asyncio.CancelledError):
-                result = "caller_left"
+                result = of_leaving(error)
             raise
         finally:
             self._recorder.attempted(call, exchange.sent, result)

@@ -32,7 +32,13 @@ async def wired(notes: Notes) -> AsyncIterator[Callable[..., Wire]]:
     """`wired(gap=0.2)`: a wire with these limits, and a sweep that looks every hundredth of a second."""
     async with AsyncExitStack() as stack:
 
-        def made(terminals: Any = {}, tls: Any = None, proxied: bool = False, **limits: Any) -> Wire:  # noqa: B006
+        def made(
+            terminals: Any = {},  # noqa: B006
+            tls: Any = None,
+            proxied: bool = False,
+            notes: Notes = notes,
+            **limits: Any,
+        ) -> Wire:
             sweep = Sweep(0.01)
             sweep.start()
             more = {"tls": lambda: tls} if tls else {}

@@ -202,4 +202,9 @@ async def test_x03_where_the_way_is_down_nothing_is_sent_and_the_budget_ends_the
             with pytest.raises(Refusal) as refused:
                 await traffic(asked, url, str(uuid4()))
     assert refused.value.code == "agent_unavailable"
-    assert set(notes.attempts) == {("none", "agent_unreachable")}
+    attempts = set(notes.attempts)
+    assert ("none", "agent_unreachable") in attempts
+    assert attempts <= {
+        ("none", "agent_unreachable"),
+        ("none", "agent_unavailable"),
+    }  # the last may be cut off

@@ -3,14 +3,16 @@
 import asyncio
 import socket
 import struct
+from typing import Any
 
 import pytest
-from wire.calls import QUESTION, asking, fetching
+from wire.calls import QUESTION, Notes, asking, fetching
 from wire.hostile import Peer, always, answering, serving
 from wire.test_reading import CHUNKED, REFUSED
 from wire.test_request import HI, Pieces
 
 from middleware.chain import compose
+from middleware.exchange import Call
 from middleware.retry import retry
 from policies.refusal import Refusal
 
@@ -51,6 +53,43 @@ async def test_a_port_where_nobody_listens_has_been_sent_nothing(wire, notes):
     assert (refused.status, refused.code, refused.sent) == (502, "agent_unreachable", "none")
     assert "Nothing listens" in refused.detail
     assert notes.attempts == [("none", "agent_unreachable")]
+
+
+async def test_a_question_that_hangs_until_the_budget_is_spent_is_told_so_and_no_caller_has_left(wired):
+    """An app that is being started takes connections, and says nothing yet."""
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+
+        class Starting(Notes):
+            def note(self, call: Call, what: str, value: Any) -> None:
+                super().note(call, what, value)
+                if what == "cold_start":
+                    there.listen()
+
+        asked = compose([retry(notes := Starting(), budget=0.5)], wired(notes=notes))
+        refused = await refusal(asked, asking(f"http://127.0.0.1:{there.getsockname()[1]}"))
+    assert (refused.code, refused.sent) == ("agent_unavailable", "none")
+    *before, last = notes.attempts
+    assert set(before) == {("none", "agent_unreachable")}
+    assert last == ("full", "agent_unavailable")
+
+
+@pytest.mark.parametrize(("said", "result"), [("draining", "draining"), ("whatever else", "caller_left")])
+async def test_a_call_that_somebody_ends_is_told_with_their_reason(wire, notes, said, result):
+    asked = asyncio.Event()
+
+    async def silent(peer: Peer) -> None:
+        await peer.asked()
+        asked.set()
+        await peer.left()
+
+    async with serving(silent) as agent:
+        calling = asyncio.create_task(wire(asking(agent.url)))
+        await asked.wait()
+        calling.cancel(said)
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+    assert notes.attempts == [("full", result)]
 
 
 async def test_a_name_that_is_unknown_has_been_sent_nothing(wire, notes, monkeypatch):

@@ -1,11 +1,11 @@
 """A task that was not heard to its end, asked for again: by `tasks/resubscribe`, and by `tasks/get`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, Protocol
 
 from middleware.closing import closing
 from middleware.dialects.a2a.asking import Told
+from middleware.within import Within
 from policies import a2a_errors as errors
 from policies.a2a import Tongue
 from policies.a2a_answer import Answer
@@ -76,7 +76,7 @@ class Again:
         """The results of a stream that is taken up again, until it is over. TimeoutError where none comes."""
         async with closing(self._ask(self._tongue.resubscribe, stream=True)) as found:
             while not self._answer.over:
-                async with asyncio.timeout(QUIET):
+                with Within(QUIET, "agent_gap_timeout"):
                     more = await anext(found, None)
                 if more is None:
                     return

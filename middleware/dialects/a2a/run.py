@@ -1,6 +1,5 @@
 """One question to an A2A agent, followed to its end: streamed, polled, taken up again after a cut, or canceled."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from middleware.dialects.a2a.asking import Told, asked, readable, results
 from middleware.dialects.a2a.cards import Cards, Known, Line
 from middleware.exchange import Body, Call, Handler, Reply
 from middleware.sse import DONE, frame
+from middleware.within import Within
 from policies import a2a_errors as errors
 from policies.a2a_answer import Answer
 from policies.a2a_message import Place, message
@@ -179,7 +179,7 @@ class Run:
         params = {"id": answer.place.task}
         cancel = asked(self._call, self._line, self._line.tongue.cancel, params, stream=False)
         try:
-            async with asyncio.timeout(PARTING):
+            with Within(PARTING, "agent_total_timeout"):
                 reply = await self._forward(cancel)
                 await reply.close("ok")
         except (Refusal, TimeoutError):

@@ -6,6 +6,7 @@ from typing import Final
 from middleware.dialects.builder.asking import Answered, asked, document, told, whole
 from middleware.dialects.builder.conversations import Place
 from middleware.exchange import Body, Call, Handler, Reply
+from middleware.within import Within
 from policies import builder_run as policy
 from policies.answers import is_json
 from policies.json_exact import loads
@@ -64,7 +65,7 @@ class Start:
     async def stop(self, execution: str) -> None:
         """Says that nobody reads on, of the run that was started or is about to be; in vain where nobody listens."""
         try:
-            async with asyncio.timeout(PARTING):
+            with Within(PARTING, "agent_total_timeout"):
                 if not execution:
                     body = (await self._answer).body
                     told = loads(body.raw) if isinstance(body, Body) else None

@@ -12,6 +12,7 @@ from middleware.closing import closing
 from middleware.dialects.builder.asking import asked
 from middleware.dialects.builder.kept import Run, kept
 from middleware.exchange import Body, Call, Handler, Reply
+from middleware.within import Within
 from policies import builder_run as policy
 from policies.builder_cursor import Cursor, pause
 from policies.json_exact import loads
@@ -117,7 +118,7 @@ async def _parting(read: AsyncIterator[Value]) -> Value:
     """What a second `stream.completed` adds to the first: it alone says whether the run was cancelled."""
     said: Value = {}
     try:
-        async with asyncio.timeout(PARTING):
+        with Within(PARTING, "agent_gap_timeout"):
             async for event in read:
                 if event.get("type") == END:
                     said |= {name: True for name in ("is_error", "is_cancelled") if event.get(name) is True}
