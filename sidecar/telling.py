@@ -27,40 +27,19 @@ class Telling:
 
     async def tell(self, answer: Answer, call: Call, reply: Reply, record: Record) -> Answer:
         ending = "internal_error"
-        unsaid: Refusal | None = None
         failure: BaseException | None = None
         try:
-            body = reply.body
-            if not isinstance(body, Body):
-                if reply.status == 101 and isinstance(body, Tunnel):
-                    ending = await self.joined(answer, call, reply, body, record)
-                else:
-                    if answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
-                        record.streaming = True
-                    ending = await self.pumped(answer, call, reply, body)
-            elif answer.early:
-                refusal = said(reply, body)
-                ending = outcome.outcome(refusal.code)
-                await self.last_word(answer, call, refusal)
-            else:
-                answer.head(reply.status, self.told(call, reply))
-                if not answer.finish(body.raw):
-                    await answer.taken()
-                ending = "ok"
+            ending = await self._everything(answer, call, reply, record)
         except asyncio.CancelledError as left:
             ending = (
                 "caller_stalled" if answer.stalled else (left.args[0] if left.args else gone(answer, reply))
             )
             failure = left
-        except Refusal as cannot:  # what the agent said cannot be told on
-            ending, unsaid = cannot.code, cannot
         except ConnectionError:  # the caller's side: its connection is gone
             ending = "caller_stalled" if answer.stalled else "caller_left"
             answer.break_off()
         except BaseException as error:
             failure = error
-        if unsaid is not None:
-            failure = await self._in_vain(answer, call, unsaid)
         record.first_byte, record.bytes, record.status = answer.first_byte, answer.size, answer.status
         await reply.close(ending)
         if failure is not None:
@@ -70,32 +49,36 @@ class Telling:
                 failure = None  # which holds this frame
         return answer
 
-    async def _in_vain(self, answer: Answer, call: Call, refusal: Refusal) -> BaseException | None:
-        """The last word; and why it could not be said."""
+    async def _everything(self, answer: Answer, call: Call, reply: Reply, record: Record) -> str:
+        """All that is to be told, or the last word where that breaks or cannot be told on; and how it ended."""
         try:
-            await self.last_word(answer, call, refusal)
-        except ConnectionError:
-            answer.break_off()
-        except BaseException as error:
-            return error
-        return None
+            body = reply.body
+            if not isinstance(body, Body):
+                if reply.status == 101 and isinstance(body, Tunnel):
+                    return await self.joined(answer, call, reply, body, record)
+                if answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
+                    record.streaming = True
+                return await self.pumped(answer, call, reply, body)
+            if not answer.early:
+                answer.head(reply.status, self.told(call, reply))
+                if not answer.finish(body.raw):
+                    await answer.taken()
+                return "ok"
+            broken = said(reply, body)
+        except Refusal as refusal:
+            broken = refusal
+        await self.last_word(answer, call, broken)
+        return outcome.outcome(broken.code)
 
     async def pumped(self, answer: Answer, call: Call, reply: Reply, stream: Stream) -> str:
-        """Everything the stream brings, and how it ended."""
+        """Everything the stream brings, and how it ended. Refusal where it broke."""
         answer.head(reply.status, self.told(call, reply), length(call, reply))
         answer.watch = stream.watch
-        failed: Refusal | None = None
-        try:
-            if call.wants_stream is None and not (isinstance(stream, Arriving) and stream.at_hand):
-                answer.open()  # a relay's head is told at once, however long its body may be in coming
-            await stream.pump(answer)
-            if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
-                failed = Refusal(502, "truncated")
-        except Refusal as refusal:
-            failed = refusal
-        if failed is not None:
-            await self.last_word(answer, call, failed)
-            return failed.code
+        if call.wants_stream is None and not (isinstance(stream, Arriving) and stream.at_hand):
+            answer.open()  # a relay's head is told at once, however long its body may be in coming
+        await stream.pump(answer)
+        if stream.watch.verdict == "truncated" and answers.is_sse(reply.headers.get(CONTENT_TYPE, "")):
+            raise Refusal(502, "truncated")
         await answer.end()
         return stream.watch.verdict
 
