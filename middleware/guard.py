@@ -14,7 +14,7 @@ def guard(dialects: Mapping[str, Dialect], recorder: Recorder) -> Middleware:
             return await forward(call)
         except Refusal as refusal:
             recorder.refused(call, refusal)
-            return dialects[call.dialect].refuse(refusal, call)
+            return dialects[call.dialect].refuse(refusal.settled(), call)
         except Exception as error:  # a fault of ours or of a plug-in: told as such, never in its own words
             recorder.failed(call, error)
             return dialects[call.dialect].refuse(Refusal(500, "internal_error"), call)

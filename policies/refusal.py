@@ -47,5 +47,16 @@ class Refusal(Exception):
         self.allow = allow
         self.extra = extra
 
+    def settled(self) -> "Refusal":
+        """Itself, caught for good: it lets go of all that it was raised through.
+
+        Frames and what was raised through them know each other, so that a whole call would wait for the collector.
+        """
+        error: BaseException | None = self
+        while error is not None and (error is self or error.__traceback__ is not None):
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
+        return self
+
     def __repr__(self) -> str:
         return f"Refusal({self.status}, {self.code!r}, sent={self.sent})"

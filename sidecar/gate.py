@@ -111,7 +111,7 @@ class Doorkeeper:
             return await edge.exchange(request, route, caller, request_id, removed, common)
         except Refusal as refusal:
             self.telemetry.turned_away(self.door, template, refusal, request_id, method)
-            unsaid = refusal
+            unsaid = refusal.settled()
         told = [("Retry-After", unsaid.retry_after), ("Allow", unsaid.allow)]
         pairs = [JSON, *((name, str(value)) for name, value in told if value is not None)]
         last = method == paths.CONNECT or unsaid.code in UNSURE
@@ -153,7 +153,7 @@ class Doorkeeper:
                 detail = f"Nothing is served at this path of the {self.door} door."
                 return Errand(page, route, keyed, Refusal(404, "no_such_route", detail=detail), edge)
         except Refusal as refusal:
-            return Errand(page, route, keyed, refusal, edge)
+            return Errand(page, route, keyed, refusal.settled(), edge)
         return Errand(page, route, keyed, None, edge, paths.listed(target.path, JUDGED))
 
     def named(self, caller: Caller, page: Page | None, route: Route) -> Caller:

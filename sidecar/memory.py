@@ -17,7 +17,7 @@ def settle() -> None:
     does depends on what happens to lie there, and costs a third of a stream that is flat out.
     """
     gc.collect()
-    gc.set_threshold(20_000, 20, 50)  # a request leaves no cycles worth a look after every seventh of it
+    gc.set_threshold(20_000, 10, 10)  # a request leaves no cycles worth a look after every seventh of it
     gc.freeze()  # nobody has to look through it again
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # musl has none
         for number, size in KEPT.items():

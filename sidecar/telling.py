@@ -66,7 +66,7 @@ class Telling:
                 return "ok"
             broken = said(reply, body)
         except Refusal as refusal:
-            broken = refusal
+            broken = refusal.settled()
         await self.last_word(answer, call, broken)
         return outcome.outcome(broken.code)
 

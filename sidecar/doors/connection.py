@@ -105,6 +105,8 @@ class Connection:
             request.content.fail(ConnectionResetError("the caller is gone"))
             if request.task is not None:
                 request.task.cancel()
+            else:
+                self.request = None
 
     # --- a request -----------------------------------------------------------------------------------------
 
@@ -148,14 +150,14 @@ class Connection:
             kept = (await self.server.handler(request)).keep_alive
         except ConnectionError as error:  # of the caller's, who is gone, or somebody else's
             broke = error if self.transport is not None and not self.transport.is_closing() else None
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # which a task that ended by it would keep, and with it the request
             if self.transport is not None and not self.handed_over:
                 self.transport.close()  # nobody will answer
-            raise
         except Exception as error:
             broke = error
         request.task = None
         if self.handed_over or (transport := self.transport) is None:
+            self.request = None  # they know each other
             return
         if broke is not None:
             self.server.broke(broke)
