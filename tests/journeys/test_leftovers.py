@@ -1,4 +1,4 @@
-"""A call that is over leaves nothing behind that only the collector finds: it comes seldom, and all would wait for it."""
+"""A call that is over leaves nothing behind that only the collector finds, which comes seldom."""
 
 import asyncio
 import gc

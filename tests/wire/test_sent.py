@@ -116,6 +116,9 @@ async def test_names_are_resolved_again_once_they_may_have_moved(wired, monkeypa
         wire = wired()
         await asyncio.gather(*(wire(asking(url)) for _ in range(5)))
         assert asked == ["agent.test"]  # five connections, one question
+        async with asyncio.timeout(2):  # until we have seen that they are closed
+            while any(pool.open for pool in wire.pools.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
     assert (await refusal(wire, asking(url))).code == "agent_unreachable"
     assert (await refusal(wire, asking(url))).code == "agent_unreachable"
     assert len(asked) == 2
