@@ -1,5 +1,6 @@
 """Whole conversations: a sidecar with real doors in this process, stand-in agents behind it, a real client in front."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -117,6 +118,19 @@ async def start() -> AsyncIterator[Start]:
             return Running(app, await stack.enter_async_context(client()))
 
         yield started
+
+
+async def leaving(sidecar: Running, agent: sim.Agent, words: str) -> None:
+    """Asked by somebody who leaves before the agent has answered, or in the middle of its answer."""
+    asking = asyncio.create_task(sidecar.chat(said(words)))
+    await agent.called()
+    if words in ("silent mid-stream", "endless"):
+        answer = await asking
+        await answer.content.readany()
+        answer.close()
+    else:
+        asking.cancel()
+    await agent.left(within=1.0)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """A call that is over leaves nothing behind that only the collector finds, which comes seldom."""
 
-import asyncio
 import gc
 from collections import Counter
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from journeys.conftest import Running, Start, said
+from journeys.conftest import Start, leaving, said
 
 from sidecar import sim
 
@@ -36,19 +35,6 @@ def leftovers() -> Counter[str]:
     return Counter(
         {name: count for name, count in found.items() if name.startswith(OURS) and ".sim." not in name}
     )
-
-
-async def left(sidecar: Running, agent: sim.Agent, words: str, stream: bool) -> None:
-    """Asked by somebody who leaves before the agent has answered, or in the middle of it."""
-    asking = asyncio.create_task(sidecar.chat(said(words, stream=stream)))
-    await agent.called()
-    if words in ("silent mid-stream", "endless"):
-        answer = await asking
-        await answer.content.readany()
-        answer.close()
-    else:
-        asking.cancel()
-    await agent.left(within=1.0)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -88,7 +74,7 @@ async def test_nothing_is_left_of_a_call_whose_caller_has_left(
     sidecar = await start(agent.url)
     gc.collect()
     for _ in range(TIMES):
-        await left(sidecar, agent, words, stream=True)
+        await leaving(sidecar, agent, words)
     await sidecar.app.edge.idle.wait()
     assert leftovers() == {}
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from aiohttp import web
-from journeys.conftest import Start, said
+from journeys.conftest import Start, leaving, said
 
 from sidecar import sim
 from sidecar.doors import KEEPALIVE
@@ -309,17 +309,7 @@ async def test_d04_a_caller_who_leaves_closes_the_agent_in_every_phase(
     start: Start, agent: sim.Agent, words: str
 ) -> None:
     sidecar = await start(agent.url)
-    import asyncio
-
-    asking = asyncio.create_task(sidecar.chat(said(words)))
-    await agent.called()
-    if words in ("silent mid-stream", "endless"):
-        answer = await asking
-        await answer.content.readany()
-        answer.close()
-    else:
-        asking.cancel()
-    await agent.left(within=1.0)
+    await leaving(sidecar, agent, words)
     await sidecar.app.edge.idle.wait()
     assert (await sidecar.calls())[0]["outcome"] == "caller_left"
 
