@@ -80,10 +80,12 @@ class End(asyncio.Protocol):
         self.lost = True
         self._owner.connection_lost(error)
         self._tunnel.because(self)
-        if self.other.lost:
+        other = self.other
+        if other.lost:
             self._tunnel.over()
+            del self.other, other.other, self._tunnel, other._tunnel  # they would wait for the collector
         else:
-            self.other.transport.close()  # when what came from here has left there
+            other.transport.close()  # when what came from here has left there
 
     def pause_writing(self) -> None:
         if not (there := self.other.transport).is_closing():
@@ -190,12 +192,13 @@ class Passage:
         self._why = self._why or ("caller_left" if end is self.near else "agent_broke_off")
 
     def over(self) -> None:
+        self._sweep.items.discard(self)
         if not self._over.done():
             self._over.set_result(None)
 
     def drain(self) -> None:
         """Close frames to both sides, each behind the frame that is on its way there; closed soon after."""
-        if not self.leaving:
+        if not (self.leaving or self._over.done()):
             self.leaving = True
             self._why = self._why or "draining"
             self._until = self._loop.time() + LAST_WORDS

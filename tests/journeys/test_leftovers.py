@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 from journeys.conftest import Start, leaving, said
+from journeys.sockets import raw, speaking
 
 from sidecar import sim
 
@@ -90,3 +91,19 @@ async def test_nothing_is_left_of_a_request_that_was_turned_away(
         await (await sidecar.chat({}, path="/nowhere")).read()
     await sidecar.app.edge.idle.wait()
     assert leftovers() == {}
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_nothing_is_left_of_a_websocket(start: Start, collector: None, leaves: bool) -> None:
+    async with speaking() as agent:
+        sidecar = await start(agent.url)
+        gc.collect()
+        for _ in range(TIMES):
+            async with raw(f"{sidecar.egress}/agents/default/ws") as caller:
+                caller.say(b"hello")
+                await caller.said()
+                if leaves:
+                    caller.writer.transport.abort()
+                    await agent.closed.get()
+        await sidecar.app.edge.idle.wait()
+        assert leftovers() == {}
