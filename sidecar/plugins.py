@@ -67,7 +67,7 @@ def secrets(environ: Mapping[str, str]) -> list[Secret]:
 
 
 def _plugin(member: str, built_in: Collection[str]) -> Plugin:
-    name, make, origin = load(member, GROUP, built_in)
+    name, make, origin = load(member, GROUP, [*built_in, "default"])
     if not callable(make):
         raise Unusable(f"{name!r} of {origin} is no function that takes a kit and returns a middleware.")
     needs = frozenset(getattr(make, "needs", ()))

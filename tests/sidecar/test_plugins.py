@@ -228,6 +228,7 @@ def test_a_file_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> 
     [
         ("redcat", "There is no 'redcat'. Did you mean 'redact'?"),
         ("acess", "There is no 'acess'. Did you mean 'access'?"),
+        ("defualt", "There is no 'defualt'. Did you mean 'default'?"),
         ("zzz", "There is no 'zzz'. Nothing installed in sidecar.middleware has this name."),
     ],
 )
