@@ -61,13 +61,14 @@ def _facts(agent: Agent | None, status: int, reason: str, text: str) -> Facts:
     host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
     if not host:
         return known
+    hosted = is_hosted(host)
     return known._replace(
         host=place,
         name=host,
         peer=f"{host}:{port}",
         origin=f"{parts.scheme}://{place}",
-        app=_app(host),
-        hosted=is_hosted(host),
+        app=_app(host) if hosted else known.app,
+        hosted=hosted,
         loopback=host in LOOPBACK or host.startswith("127."),
     )
 

@@ -12,7 +12,7 @@ class Facts(NamedTuple):
     name: str = "<host>"
     peer: str = "<host>:<port>"
     origin: str = "<address>"
-    app: str = "<app>"  # the app's name on the platform, as its address tells it
+    app: str = "<app>"  # the app's name, as its address on the platform tells it
     url: str = "AGENT_APP_URL"  # the setting that holds the address
     key: str = "SIDECAR_AGENTS__<NAME>"  # how the names of this agent's other settings begin
     auth: str = ""

@@ -262,6 +262,13 @@ def test_an_app_of_the_platform_is_told_by_its_name(host: str, hosted: bool) -> 
     assert is_hosted(host) is hosted
 
 
+@pytest.mark.parametrize("agent", [LOCAL, ELSEWHERE])
+def test_what_is_no_app_of_the_platform_is_given_no_name_there(agent: Agent) -> None:
+    _, hint = explain("agent_forbidden", agent=agent, status=403, text="app not authorized")
+    assert hint is not None
+    assert "update-permissions <app> " in hint
+
+
 @settings(max_examples=1000, deadline=None)
 @given(
     st.sampled_from([*OUTCOMES, *REFUSED_INPUT, *FINER, "unheard_of"]),
