@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from policies import hints
+from policies.answers import PASSING
 from policies.hints.facts import Facts
 from policies.outcome import FINER, OUTCOMES, REFUSED_INPUT
 from sidecar.telemetry.counters import AGENTS, BOUNDS
@@ -25,6 +26,11 @@ An error's body is `{{"error": "<code>", "detail": …, "hint": …, "agent_stat
 something to say; the request's id is in the header `x-request-id`. A browser at the front door gets the code
 and the sentence of these tables. Callers at the egress door and the log get the cause, the host and the next
 step too (`SIDECAR_ERRORS` changes that). Inside a stream that has begun, the error is its last event.
+
+Some answers have other members. `invalid_body_shape` has `accepted`, the names of both shapes, and no sentence;
+`unsupported_content` has the `index` of the turn that cannot be said. A head that is no HTTP, too large or too slow
+is answered in constant words, with the code and without an id. An agent's own refusal passes as it came, status
+and body, where it is JSON with {passing}.
 
 ## How a call can end
 
@@ -84,7 +90,9 @@ def errors_page() -> str:
         (_code(code), f"`{counted}`", str(status), sentence, hints.explain(code)[1] or "")
         for code, (counted, status, sentence) in FINER.items()
     )
+    *most, last = map(str, sorted(PASSING))
     return ERRORS.format(
+        passing=f"{', '.join(most)} or {last}",
         outcomes=_table(("code", "status", "who broke", "sentence"), outcomes),
         refused=_table(("code", "status", "sentence", "what to do"), refused),
         finer=_table(("code", "outcome", "status", "sentence", "what to do"), finer),
