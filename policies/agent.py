@@ -17,7 +17,7 @@ class Agent(NamedTuple):
     url: str  # origin and base path, without a slash at the end
     kind: str = "responses"
     auth: str = "none"  # app | user | static | oauth | none; `auto` is resolved at start
-    trusted: bool = False  # may be told who the user is (DESIGN §8)
+    trusted: bool = False  # may be told who the user is (docs/threats.md)
     streaming: str = "auto"  # auto | on | off
     stream_default: str = "json"  # json | sse: a body without `stream` on the agent paths
     shape: str = "auto"  # auto | as-is | input | messages

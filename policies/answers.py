@@ -1,4 +1,4 @@
-"""What an agent's answer means to a caller who was promised JSON or SSE (DESIGN §9)."""
+"""What an agent's answer means to a caller who was promised JSON or SSE."""
 
 from typing import Final
 

@@ -12,7 +12,7 @@ class Refusal(Exception):
     `quotes`   `detail` is in the agent's own words: its caller may read them, and no log or record keeps them
     `hint`     what to do next, a command where there is one; same audience as `detail`
     `agent_status`  the status an agent answered, where it answered
-    `sent`     what had left for the agent when it broke: the only ground on which a call is repeated (DESIGN §10)
+    `sent`     what had left for the agent when it broke: the only ground on which a call is repeated
     `stale`    it broke on a connection kept from an earlier call, before a byte of an answer: likely unread
     `retry_after`   seconds, becomes the header of that name
     `allow`    the methods that are taken instead, becomes the header of that name

@@ -1,4 +1,4 @@
-"""Whether a call may be made again: on what had left, and on who can have answered (DESIGN §10)."""
+"""Whether a call may be made again: on what had left, and on who can have answered (decision 15)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple

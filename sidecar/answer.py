@@ -1,7 +1,7 @@
 """What one caller has been told so far: nothing yet (uncommitted), a head (committed), or everything (ended).
 
 An answer is committed by its first body byte; or, for a caller that waits for an event stream, by the sweep
-after a few seconds of waiting, so that keepalives can flow while the agent is still silent (DESIGN §7.4).
+after a few seconds of waiting, so that keepalives can flow while the agent is still silent.
 It writes to the connection itself: a head and its first bytes leave in one piece, and writing waits only
 where the connection says that it is full.
 """

@@ -1,4 +1,4 @@
-"""The order in which a process ends: told, finishing, last words, the app, gone (DESIGN §11).
+"""The order in which a process ends: told, finishing, last words, the app, gone (docs/run.md).
 
 T+0 `/readyz` says so · T+1 the front accepts nobody new · when nothing is open, or at T+9, what is still open gets
 its last word: agents' streams, then what the app itself sends · half a second later the app is asked to end, and

@@ -40,7 +40,7 @@ def as_json(mode: str | None) -> Callable[[Refusal, Call], Reply]:
 
 
 def last_frame(mode: str | None) -> Callable[[Refusal, str], bytes]:
-    """The frame of DESIGN §7.5. It may reach a browser, so it names nothing unless told to."""
+    """The last word of a stream that has begun. It may reach a browser, so it names nothing unless told to."""
 
     def frame(refusal: Refusal, request_id: str) -> bytes:
         return error_frame(refusal.code, errors.message(refusal, full=mode == "full"), request_id)

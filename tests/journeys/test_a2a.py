@@ -1,6 +1,6 @@
 """Chats with A2A agents of three versions, and with one that is cut, asks back, fails, or works on unseen.
 
-CONTRACTS 2.8, 2.9, 8.2; U10, B12.
+U10, B12.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """JSON-RPC at `/api/agents/<name>`: to agents that speak A2A untouched, to all others told into a chat and back.
 
-CONTRACTS 2.4, 2.5, 2.6, 2.9, 8.2; B09, B12.
+B09, B12.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the original gateway got wrong, one test for each line of CONTRACTS 2.9, named by its number."""
+"""What the original gateway got wrong, one test for each pitfall, named by its number."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any

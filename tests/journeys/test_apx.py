@@ -1,4 +1,4 @@
-"""Agents made with apx, of both generations, end to end. CONTRACTS 4.1-4.6: one test for each line of 4.6."""
+"""Agents made with apx, of both generations, end to end; and one test for each of their pitfalls."""
 
 import asyncio
 import json
@@ -144,7 +144,7 @@ async def test_traces_and_custom_outputs_reach_a_reader_of_responses(start: Star
 
 @pytest.mark.parametrize("generation", ["apx", "apx-older"])
 async def test_no_two_answers_share_an_id(start: Start, generation: Any) -> None:
-    """CONTRACTS 4.5: `msg_001` in every one of them."""
+    """The older ones say `msg_001` in every one of them."""
     async with sim.agent(generation) as agent:
         sidecar = await before(start, agent)
         answers = [events(await (await sidecar.chat(HELLO)).read())[-1]["response"] for _ in range(2)]
@@ -253,7 +253,7 @@ async def test_a_question_in_disguise_is_no_way_around(start: Start, newer: sim.
     assert len(newer.visits) == 0
 
 
-# --- the pitfalls, CONTRACTS 4.6 ----------------------------------------------------------------------------
+# --- the pitfalls -------------------------------------------------------------------------------------------
 
 
 async def test_4_6_1_the_users_token_goes_along_on_every_hop(start: Start, newer: sim.Agent) -> None:

@@ -1,4 +1,4 @@
-"""Chats with a builder app, end to end. CONTRACTS 1.1-1.6; one test for each line of 1.7; B06, B07."""
+"""Chats with a builder app, end to end; one test for each of its pitfalls; B06, B07."""
 
 import asyncio
 import json
@@ -269,7 +269,7 @@ async def test_what_is_no_text_is_refused_before_the_agent_hears_of_it(start: St
 
 
 async def test_a_builder_that_nobody_has_named_a_user_to_says_so_as_it_does(start: Start) -> None:
-    """CONTRACTS 1.1: no identity is its 500. Ours on a chat, its own on its paths."""
+    """No identity is its 500. Ours on a chat, its own on its paths."""
     async with talking(start, development=False) as (agent, sidecar):
         answer = await sidecar.chat(said("hello"))
         assert (answer.status, (await answer.json())["error"]) == (502, "agent_failed")
@@ -299,7 +299,7 @@ async def test_the_kind_is_found_by_asking(start: Start) -> None:
         assert "GET /api/config/health" in agent.asked()
 
 
-# --- the pitfalls, CONTRACTS 1.7 ----------------------------------------------------------------------------
+# --- the pitfalls -------------------------------------------------------------------------------------------
 
 
 async def test_1_7_1_the_end_of_a_window_is_not_the_end_of_a_run(start: Start) -> None:

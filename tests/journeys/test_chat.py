@@ -1,4 +1,4 @@
-"""One chat, from a page or from an app's own server, to an agent and back: CASES C10 (B01-B05) and DESIGN §2, §6."""
+"""One chat, from a page or from an app's own server, to an agent and back (B01-B05)."""
 
 import asyncio
 import json

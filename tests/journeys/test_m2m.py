@@ -1,4 +1,4 @@
-"""`examples/m2m`, started as its app.yaml has it, before a builder app. CONTRACTS 1.5; 1.7.6, 1.7.9, 1.7.12."""
+"""`examples/m2m`, started as its app.yaml has it, before a builder app."""
 
 import json
 import sys

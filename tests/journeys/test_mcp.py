@@ -1,5 +1,5 @@
 """MCP servers under `/agents/<name>/`: what passes untouched, whose a session is, and how a stream leads back.
-B11, B12; CONTRACTS 8.3, 4.6.3. The real server and client are in test_peers_mcp."""
+B11, B12. The real server and client are in test_peers_mcp."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Real agents, through the sidecar: mlflow's AgentServer in both its modes, a process each. DESIGN §2, §6, §7."""
+"""Real agents, through the sidecar: mlflow's AgentServer in both its modes, a process each."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The real databricks-sdk in its helper, end to end: the real process between a workspace and an agent. CASES C6."""
+"""The real databricks-sdk in its helper, end to end: the real process between a workspace and an agent."""
 
 import asyncio
 from collections.abc import AsyncIterator

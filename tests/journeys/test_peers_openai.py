@@ -1,4 +1,4 @@
-"""The real openai client, with the egress door as its `base_url`. DESIGN §2; what the client does is CONTRACTS 8.4."""
+"""The real openai client, with the egress door as its `base_url`."""
 
 import json
 from typing import Any

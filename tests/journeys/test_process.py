@@ -1,4 +1,4 @@
-"""The real process: how it starts, what it says, how it stops. CASES C9."""
+"""The real process: how it starts, what it says, how it stops."""
 
 import asyncio
 import signal

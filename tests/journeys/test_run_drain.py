@@ -1,4 +1,4 @@
-"""The end of a real `sidecar run`, with all that can be open at that moment. CASES L02, L04, L07."""
+"""The end of a real `sidecar run`, with all that can be open at that moment. L02, L04, L07."""
 
 import signal
 import time

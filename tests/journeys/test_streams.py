@@ -1,4 +1,4 @@
-"""Streams as a caller sees them, end to end: CASES C5."""
+"""Streams as a caller sees them, end to end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Streams that are ours, and the last word behind a stream that did not say how it ended: DESIGN 7.2, 7.3."""
+"""Streams that are ours, and the last word behind a stream that did not say how it ended."""
 
 import json
 from collections.abc import AsyncIterator, Iterable

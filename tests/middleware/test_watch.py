@@ -1,4 +1,4 @@
-"""A raw stream is watched, not parsed: S08, S09, and DESIGN 7.3."""
+"""A raw stream is watched, not parsed: S08, S09."""
 
 import json
 from random import Random

@@ -1,4 +1,4 @@
-"""What an agent's answer means to whoever was promised JSON or an event stream (DESIGN §9)."""
+"""What an agent's answer means to whoever was promised JSON or an event stream."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An apx agent's stream, told as a Responses stream: every event, every cut, every end. CONTRACTS 4.4, 4.5."""
+"""An apx agent's stream, told as a Responses stream: every event, every cut, every end."""
 
 import json
 from typing import Any

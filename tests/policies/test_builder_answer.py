@@ -1,4 +1,4 @@
-"""A builder's run as a Responses answer: every event of CONTRACTS 1.4, and every way in which it ends."""
+"""A builder's run as a Responses answer: every event, and every way in which it ends."""
 
 import json
 from contextlib import suppress
@@ -90,7 +90,7 @@ def test_what_is_the_runs_own_is_not_told(kind: Any) -> None:
     ],
 )
 def test_a_failure_is_one_whatever_the_end_says(events: list[dict[str, Any]], reason: str) -> None:
-    """CONTRACTS 1.4: with text before it, an error leaves `stream.completed.is_error` false."""
+    """With text before it, an error leaves `stream.completed.is_error` false."""
     with pytest.raises(Refusal) as refused:
         told(*events)
     assert (refused.value.code, refused.value.detail, refused.value.quotes) == ("agent_error", reason, True)

@@ -1,4 +1,4 @@
-"""Which events of a run are news, whatever stamps they have and however often they come. CONTRACTS 1.4, 1.7."""
+"""Which events of a run are news, whatever stamps they have and however often they come."""
 
 import pytest
 from hypothesis import given, settings

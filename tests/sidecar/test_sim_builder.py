@@ -1,4 +1,4 @@
-"""The stand-in builder is as its app is: its routes, its error shapes, its windows. CONTRACTS 1.1-1.6."""
+"""The stand-in builder is as its app is: its routes, its error shapes, its windows."""
 
 from collections.abc import AsyncIterator
 from typing import Any
