@@ -27,8 +27,9 @@ class Doors(Group):
     admin_port: Port = setting(9801, "The admin door's port.", "In use: exit 1.")
     front_routes: Routes = setting(
         ("/api/chat", "/api/agents"),
-        "The front's paths that are the sidecar's own, and win over the frontend's. With a frontend the "
-        "default is none.",
+        "The front's paths that are the sidecar's own, and win over the frontend's: `/api/chat`, `/api/agents`, "
+        "`/agents/`, `/docs`, `/openapi.json`, and what lies below them. With a frontend the default is none.",
+        "Any other that is listed: 404 `no_such_route`.",
     )
     frontend_url: Address | None = setting(
         None, "The frontend that has all other paths of the front.", "502 `frontend_unreachable`."
