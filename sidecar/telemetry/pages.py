@@ -25,7 +25,8 @@ Made from `policies/outcome.py` and `policies/hints` by `make docs`; do not edit
 An error's body is `{{"error": "<code>", "detail": …, "hint": …, "agent_status": …}}`, as far as there is
 something to say; the request's id is in the header `x-request-id`. A browser at the front door gets the code
 and the sentence of these tables. Callers at the egress door and the log get the cause, the host and the next
-step too (`SIDECAR_ERRORS` changes that). Inside a stream that has begun, the error is its last event.
+step too (`SIDECAR_ERRORS` changes that). Inside a chat's stream, once begun, the error is its last event: `error`, with
+`{{"type": "error", "code": "<code>", "error": "<code>", "message": …, "request_id": …}}`.
 
 Some answers have other members. `invalid_body_shape` has `accepted`, the names of both shapes, and no sentence;
 `unsupported_content` has the `index` of the turn that cannot be said. A head that is no HTTP, too large or too slow
