@@ -480,6 +480,35 @@ async def test_behind_a_request_that_is_the_last_of_its_connection_nothing_is_re
     assert door.asked == ["/last"]
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"h2c, websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("chunks", [b"3\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0\r\nX: y\r\n\r\n" + ASKED])
+async def test_f27_a_body_in_chunks_is_read_whole_though_another_protocol_is_asked_for(
+    opened: Open, door: Door, protocol: bytes, chunks: bytes
+) -> None:
+    """As Java's client asks for HTTP/2. It was read as no body at all, and a request that is whole."""
+    lines = b"Connection: Upgrade\r\nUpgrade: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % protocol
+    for size in (1, 1 << 20):
+        async with calling(await opened()) as one:
+            data = b"POST /up HTTP/1.1\r\nHost: a\r\n" + lines + chunks
+            for at in range(0, len(data), size):
+                await send(one, data[at : at + size])
+            assert (await ended(one)).endswith(b"\r\n\r\nabc")
+    assert door.asked == ["/up"] * 2
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_f09_f27_nor_is_a_broken_one_a_whole_request_then(
+    opened: Open, door: Door, protocol: bytes
+) -> None:
+    lines = b"Connection: Upgrade\r\nUpgrade: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % protocol
+    async with calling(await opened()) as one:
+        await send(one, b"POST /up HTTP/1.1\r\nHost: a\r\n" + lines)
+        await door.reached.wait()
+        await send(one, b"xyz\r\n")
+        assert (await ended(one)).startswith(b"HTTP/1.1 400 ")
+    assert door.broken == ["bad_request"]
+
+
 @pytest.mark.parametrize(
     "last", [b"Connection: close\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
 )
