@@ -108,7 +108,7 @@ def relayed(headers: Headers) -> Pairs:
 
 def handshake(headers: Headers) -> bool:
     """Whether a request asks for a WebSocket: the one protocol to which a connection may change."""
-    return framing.known(headers.get("upgrade", "").strip()) and "upgrade" in _listed(
+    return framing.known(",".join(headers.getall("upgrade", ())).strip()) and "upgrade" in _listed(
         headers.getall("connection", ())
     )
 

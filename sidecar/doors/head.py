@@ -126,7 +126,9 @@ class Head:
     def _frame(self, headers: Headers, modern: bool) -> None:
         """Decide what follows: one reading, or none."""
         coding, length = headers.get(TRANSFER_ENCODING), headers.get(CONTENT_LENGTH)
-        self.kept = kept(headers, modern) and (UPGRADE not in headers or framing.known(headers[UPGRADE]))
+        self.kept = kept(headers, modern) and (
+            UPGRADE not in headers or framing.known(",".join(headers.getall(UPGRADE)))
+        )
         if coding is not None:
             if length is not None or not framing.clear(coding, modern=modern):
                 raise refusal("bad_request")

@@ -425,7 +425,9 @@ async def test_f25_a_body_where_none_is_usual_goes_along_with_its_exact_length(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("split", [False, True], ids=["at once", "byte by byte"])
-@pytest.mark.parametrize("protocol", ["h2c", "tcp", "h2c, websocket", "websoc\u212aet"])
+@pytest.mark.parametrize(
+    "protocol", ["h2c", "tcp", "h2c, websocket", "websocket\r\nUpgrade: h2c", "websoc\u212aet"]
+)
 async def test_f27_an_upgrade_to_anything_else_than_a_websocket_is_ignored_told_to_nobody_and_nothing_is_read_behind_it(
     sidecar: Running, agent: Server, app: Server, way: str, split: bool, protocol: str
 ) -> None:

@@ -466,7 +466,12 @@ async def test_of_much_that_is_asked_at_once_all_is_answered(opened: Open, door:
 
 @pytest.mark.parametrize(
     "last",
-    [b"Connection: close", b"Connection: Upgrade\r\nUpgrade: h2c", b"Transfer-Encoding: chunked"],
+    [
+        b"Connection: close",
+        b"Connection: Upgrade\r\nUpgrade: h2c",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c",
+        b"Transfer-Encoding: chunked",
+    ],
 )
 async def test_behind_a_request_that_is_the_last_of_its_connection_nothing_is_read(
     opened: Open, door: Door, last: bytes
