@@ -17,7 +17,7 @@ END: Final = b"\r\n\r\n"  # of a head
 class Fields:
     """What llhttp calls: how far it has come. What it is silent of, it need not look for: trailers are dropped so."""
 
-    __slots__ = ("complete", "excess", "on_body", "over", "pieces", "spent")
+    __slots__ = ("_whole", "complete", "excess", "on_body", "over", "pieces", "spent")
 
     on_url: ClassVar[None] = None
     on_status: ClassVar[None] = None
@@ -30,6 +30,7 @@ class Fields:
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append
         self.spent = 0  # of OVERHEAD
+        self._whole: int | None = None  # pieces, where a message behind this one has begun to bring its own
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -38,7 +39,8 @@ class Fields:
         self.over = True
 
     def on_message_begin(self) -> None:
-        self.excess = self.over
+        if self.over and self._whole is None:
+            self.excess, self._whole = True, len(self.pieces)
 
     def unchunked(
         self, parser: "httptools.HttpRequestParser | httptools.HttpResponseParser", data: bytes
@@ -53,6 +55,9 @@ class Fields:
             if not self.over:
                 raise ValueError(str(error)) from None
             self.excess = True
+        if self._whole is not None:
+            del pieces[self._whole :]
+            self._whole = 0
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.spent += len(data) - (FRAMING + 1) * len(body)

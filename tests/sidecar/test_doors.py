@@ -485,6 +485,18 @@ async def test_behind_a_request_that_is_the_last_of_its_connection_nothing_is_re
     assert door.asked == ["/last"]
 
 
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+async def test_f24_a_body_in_chunks_ends_where_it_does_though_another_with_its_request_comes_in_one_piece(
+    opened: Open, door: Door, more: bytes
+) -> None:
+    """Where others share the connection, that is somebody else's. It was taken for more of the first."""
+    behind = b"POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret"
+    async with calling(await opened()) as one:
+        await send(one, UPLOAD[:-2] + more + b"\r\n3\r\nabc\r\n0\r\n\r\n" + behind)
+        assert (await ended(one)).endswith(b"\r\n\r\nabc")
+    assert door.asked == ["/up"]
+
+
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"h2c, websocket", b"TLS/1.0"])
 @pytest.mark.parametrize("chunks", [b"3\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0\r\nX: y\r\n\r\n" + ASKED])
 async def test_f27_a_body_in_chunks_is_read_whole_though_another_protocol_is_asked_for(

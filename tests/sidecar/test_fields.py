@@ -185,14 +185,23 @@ def test_trailers_have_the_same_allowance() -> None:
 
 
 @pytest.mark.parametrize(
-    "behind", [b"x", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 20_000]
+    "behind",
+    [
+        b"x",
+        b"GET / HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello" * 2,
+        HEAD + b"5\r\nhello\r\n0\r\n\r\n",
+        b"\0" * 20_000,
+    ],
 )
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("together", [0, 20, 60])
 def test_what_lies_behind_the_last_chunk_is_noticed_and_nothing_of_the_body(
-    behind: bytes, together: bool
+    behind: bytes, together: int
 ) -> None:
+    """`together`: how much of it comes in one piece with the last chunk."""
     body, data = Body(), b"3\r\nabc\r\n0\r\n\r\n"
-    assert body.take(data + behind) == b"abc" if together else body.take(data, behind) == b"abc"
+    assert body.take(data + behind[:together], *filter(None, [behind[together:]])) == b"abc"
     assert (body.fields.over, body.fields.excess) == (True, True)
 
 

@@ -72,6 +72,10 @@ WHOLE = {
     "P05 304 with a body": (b"HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\nhello", Read(304, b"", False)),
     "more than the length": (OK + b"Content-Length: 2\r\n\r\nhi!", Read(200, b"hi", False)),
     "more than the chunks": (CHUNKED + b"2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200", Read(200, b"hi", False)),
+    "an answer behind the chunks": (
+        CHUNKED + b"2\r\nhi\r\n0\r\n\r\n" + OK + b"Content-Length: 5\r\n\r\nhello",
+        Read(200, b"hi", False),
+    ),
     "junk behind the chunks": (CHUNKED + b"2\r\nhi\r\n0\r\n\r\n!", Read(200, b"hi", False)),
     "P04 interim answers": (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"
