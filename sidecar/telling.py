@@ -31,9 +31,8 @@ class Telling:
         try:
             ending = await self._everything(answer, call, reply, record)
         except asyncio.CancelledError as left:
-            ending = (
-                "caller_stalled" if answer.stalled else (left.args[0] if left.args else gone(answer, reply))
-            )
+            said_why = outcome.of_leaving(left) if left.args else gone(answer, reply)
+            ending = "caller_stalled" if answer.stalled else said_why
             failure = left
         except ConnectionError:  # the caller's side: its connection is gone
             ending = "caller_stalled" if answer.stalled else "caller_left"

@@ -192,7 +192,7 @@ class Passage:
         self._why = self._why or ("caller_left" if end is self.near else "agent_broke_off")
 
     def over(self) -> None:
-        self._sweep.items.discard(self)
+        self._sweep.items.discard(self)  # whose ends let go of each other now
         if not self._over.done():
             self._over.set_result(None)
 

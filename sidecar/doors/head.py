@@ -19,9 +19,7 @@ FIELD: Final = 32 << 10  # bytes of one name, and of one value
 FIELDS: Final = 128
 BYTES: Final = 256 << 10  # of a whole head
 LINE: Final = b"\r\n"
-IN_CHUNKS: Final = (
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"  # brings a parser behind such a head
-)
+IN_CHUNKS: Final = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"  # a parser behind it reads chunks
 BESIDE: Final = 64  # bytes of a request line beside its target, at most
 VERSIONS: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
 # Of which two would be read by some servers and one by others (RFC 9110, §5.3).
@@ -133,9 +131,7 @@ class Head:
             if length is not None or not framing.clear(coding, modern=modern):
                 raise refusal("bad_request")
             self.kind, self.kept = "chunked", False
-            if (
-                self.fields.over
-            ):  # httptools takes whatever asks for another protocol for a request without a body
+            if self.fields.over:  # httptools takes whatever asks for another protocol for one without a body
                 self.fields = Fields()
                 self.parser = httptools.HttpRequestParser(self.fields)
                 self.parser.feed_data(IN_CHUNKS)

@@ -70,8 +70,8 @@ FAMILIES: Final[dict[str, Family]] = {
             "counter",
             ("agent", "sent", "result"),
             "HTTP exchanges with agents, and with the app behind the front, repeated ones included.",
-            f"{AGENT}: the app behind the front; `sent`: none, partial, full; `result`: `answered` or an outcome"
-            ", which is the limit's own (`agent_unavailable`, `agent_total_timeout` …) where one of ours cut it off",
+            f"{AGENT}: the app behind the front; `sent`: none, partial, full; `result`: `answered` or an outcome, "
+            "which is the limit's own (`agent_unavailable`, `agent_total_timeout` …) where one of ours cut it off",
         ),
         Family(
             "sidecar_cold_starts_total",

@@ -187,7 +187,7 @@ class Telemetry:
         if record.refusal is not None:
             ending = outcome.outcome(record.refusal.code)
         elif ending not in OUTCOMES:
-            ending = "caller_left" if reply is None else "internal_error"
+            ending = "internal_error"
         elif status >= 400 and ending == "ok":
             ending = outcome.of_answer(status)
         self._end(record, ending, status)

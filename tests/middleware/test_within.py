@@ -1,6 +1,7 @@
 """Time that is up ends a block with its own reason, and takes no other cancellation for its own."""
 
 import asyncio
+from collections.abc import Coroutine
 
 import pytest
 
@@ -15,6 +16,15 @@ async def told(reasons: list[str]) -> None:
     except asyncio.CancelledError as error:
         reasons.append(of_leaving(error))
         raise
+
+
+async def left(doing: Coroutine[None, None, None]) -> None:
+    """Whoever it is done for leaves as soon as it has begun."""
+    task = asyncio.create_task(doing)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.0, -1.0])
@@ -45,11 +55,7 @@ async def test_a_caller_who_leaves_is_no_timeout():
         with Within(5, "agent_unavailable"):
             await told(reasons)
 
-    task = asyncio.create_task(waiting())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await left(waiting())
     assert reasons == ["caller_left"]
 
 
@@ -58,11 +64,7 @@ async def test_a_caller_who_leaves_as_time_is_up_has_left():
         with Within(0, "agent_unavailable"):
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(waiting())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await left(waiting())
 
 
 async def test_what_is_done_for_a_caller_who_has_left_has_its_time_too():
@@ -79,9 +81,5 @@ async def test_what_is_done_for_a_caller_who_has_left_has_its_time_too():
             except TimeoutError:
                 said.append("in vain")
 
-    task = asyncio.create_task(parting())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await left(parting())
     assert said == ["in vain"]
